@@ -1,0 +1,274 @@
+//! Errors of setting up: what was found, what was expected, what to do.
+
+use std::fmt;
+
+/// Why a segment, an object or a ticket could not be created, opened or attached.
+///
+/// [`kind`](Self::kind) is for programs, the text for people: it says what was found, what was expected and what to do.
+/// Setting up never leaves anything behind when it fails.
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    source: Option<std::io::Error>,
+}
+
+/// The condition behind an [`Error`].
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// No segment or object has this name.
+    NotFound {
+        /// The name looked for.
+        name: String,
+    },
+    /// The name is taken.
+    AlreadyExists {
+        /// The name.
+        name: String,
+    },
+    /// A name is 1–200 bytes of `[A-Za-z0-9._-]`, the first not `.`.
+    InvalidName {
+        /// What is wrong with it.
+        problem: NameProblem,
+    },
+    /// A size, count or option that cannot be.
+    InvalidArgument {
+        /// Which argument.
+        what: &'static str,
+        /// What it was.
+        found: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// The segment has no room for one more object.
+    NoSpace {
+        /// Bytes the object takes.
+        needed: u64,
+        /// Bytes left.
+        free: u64,
+    },
+    /// The system has no memory, or no room in its shared-memory file system, for a segment of this size.
+    OutOfMemory {
+        /// Bytes asked for.
+        bytes: u64,
+    },
+    /// Every member row is taken by a living process.
+    NoMemberRow {
+        /// Rows of the segment.
+        rows: u32,
+    },
+    /// The header of the file is not one this version can use.
+    Header {
+        /// Which field.
+        field: &'static str,
+        /// What the file says.
+        found: String,
+        /// What would have been right.
+        expected: String,
+    },
+    /// The object is of another kind.
+    WrongKind {
+        /// What lies there.
+        found: String,
+        /// What was asked for.
+        expected: String,
+    },
+    /// The element type differs.
+    WrongType {
+        /// The layout recorded by the creator.
+        found: String,
+        /// The layout of the type that wants to attach.
+        expected: String,
+    },
+    /// The file is not something to map: a symlink, a FIFO, another user's.
+    UnsafeFile {
+        /// What was found.
+        found: String,
+        /// What is accepted.
+        expected: &'static str,
+    },
+    /// What a ticket, or a handle in a message, pointed to is no longer there.
+    Gone {
+        /// The process that held it open; 0 if unknown.
+        pid: u32,
+    },
+    /// A ticket that does not parse, or points to another segment than it says.
+    BadTicket {
+        /// What is wrong with it.
+        found: String,
+    },
+    /// Words in shared memory hold a value that no member of this library wrote.
+    Corrupt(Corrupt),
+    /// A handle was serialised outside spawn, queues and pipes.
+    NotTravelling,
+    /// The system refused for a reason of its own; see `source()`.
+    System {
+        /// The operation that was refused.
+        doing: &'static str,
+    },
+}
+
+/// What is wrong with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameProblem {
+    /// It has no bytes.
+    Empty,
+    /// It has more than 200 bytes.
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// It has a byte that is not allowed, or not allowed in front.
+    Byte {
+        /// The byte.
+        byte: u8,
+        /// Its position, from 0.
+        position: usize,
+    },
+}
+
+/// A word in shared memory that no member of this library wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Corrupt {
+    /// Which word.
+    pub what: &'static str,
+    /// What it held.
+    pub found: u64,
+}
+
+impl fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} holds {:#x}, which no member wrote: the segment is damaged", self.what, self.found)
+    }
+}
+
+impl std::error::Error for Corrupt {}
+
+impl Error {
+    /// An error of this kind.
+    pub fn new(kind: ErrorKind) -> Self {
+        Self(Box::new(Inner { kind, source: None }))
+    }
+
+    /// The system refused while `doing` something.
+    pub fn system(doing: &'static str, source: impl Into<std::io::Error>) -> Self {
+        Self(Box::new(Inner { kind: ErrorKind::System { doing }, source: Some(source.into()) }))
+    }
+
+    /// The condition.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Self::new(kind)
+    }
+}
+
+impl From<Corrupt> for Error {
+    fn from(corrupt: Corrupt) -> Self {
+        Self::new(ErrorKind::Corrupt(corrupt))
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_ref().map(|e| e as _)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.kind, f)?;
+        match &self.0.source {
+            Some(source) => write!(f, ": {source}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound { name } => write!(f, "nothing is named `{name}`; create it first, or use open_or_create"),
+            Self::AlreadyExists { name } => write!(f, "`{name}` exists already; open it, or use open_or_create"),
+            Self::InvalidName { problem } => {
+                write!(f, "{problem}; a name is 1 to 200 bytes of [A-Za-z0-9._-], the first not `.`")
+            }
+            Self::InvalidArgument { what, found, expected } => write!(f, "{what} is {found}; it must be {expected}"),
+            Self::NoSpace { needed, free } => {
+                write!(f, "the segment is full: {needed} bytes needed, {free} free; create it with more bytes")
+            }
+            Self::OutOfMemory { bytes } => {
+                write!(f, "the system cannot reserve {bytes} bytes of shared memory; free some, or ask for less")
+            }
+            Self::NoMemberRow { rows } => write!(
+                f,
+                "all {rows} member rows belong to living processes; create the segment with more `.members(n)`"
+            ),
+            Self::Header { field, found, expected } => {
+                write!(
+                    f,
+                    "the header's {field} is {found}, expected {expected}; this file is not usable by this version"
+                )
+            }
+            Self::WrongKind { found, expected } => write!(f, "the object is a {found}, not a {expected}"),
+            Self::WrongType { found, expected } => {
+                write!(f, "the object holds `{found}`, but this program expects `{expected}`; both sides must agree")
+            }
+            Self::UnsafeFile { found, expected } => write!(f, "refusing a file that is {found}; expected {expected}"),
+            Self::Gone { pid: 0 } => {
+                write!(f, "what the ticket points to is gone; keep a handle open until it is attached")
+            }
+            Self::Gone { pid } => write!(
+                f,
+                "what the ticket points to is gone from process {pid}; keep a handle open there until it is attached"
+            ),
+            Self::BadTicket { found } => write!(f, "not a usable ticket: {found}"),
+            Self::Corrupt(corrupt) => corrupt.fmt(f),
+            Self::NotTravelling => f.write_str(
+                "a handle is a serde value only inside spawn, queues and pipes; elsewhere send its `.ticket()`",
+            ),
+            Self::System { doing } => write!(f, "the system refused {doing}"),
+        }
+    }
+}
+
+impl fmt::Display for NameProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Empty => f.write_str("the name is empty"),
+            Self::TooLong { len } => write!(f, "the name has {len} bytes"),
+            Self::Byte { byte, position } => {
+                write!(
+                    f,
+                    "byte {byte:#04x} (`{}`) at position {position} of the name is not allowed",
+                    byte.escape_ascii()
+                )
+            }
+        }
+    }
+}
+
+/// Why a process could not become a member of a segment it has mapped; happens at first use after a fork, if at all.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MemberError {
+    /// Every member row is taken by a living process.
+    #[error("all {rows} member rows belong to living processes; create the segment with more `.members(n)`")]
+    NoRow {
+        /// Rows of the segment.
+        rows: u32,
+    },
+    /// The system refused the row lock; the value is the error number.
+    #[error("the system refused the row lock: {}", std::io::Error::from_raw_os_error(*.errno))]
+    System {
+        /// The error number.
+        errno: i32,
+    },
+}

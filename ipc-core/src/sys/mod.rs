@@ -1,0 +1,6 @@
+//! The system calls, one family per file. Nothing outside this folder names libc, nix, rustix or memmap2.
+
+pub(crate) mod fds;
+pub(crate) mod futex;
+pub(crate) mod mapping;
+pub(crate) mod process;
