@@ -1,1 +1,4 @@
-//! placeholder
+//! Tests across processes, and what they are made of.
+
+pub mod page;
+pub mod step;
