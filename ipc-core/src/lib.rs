@@ -2,10 +2,23 @@
 
 mod deadline;
 mod error;
+#[cfg(not(ipc_loom))]
+mod layout;
+#[cfg(not(ipc_loom))]
+mod member;
 pub mod raw;
+#[cfg(not(ipc_loom))]
+mod segment;
 pub mod shim;
 #[cfg_attr(ipc_loom, allow(dead_code))]
 mod sys;
+#[cfg(all(feature = "serde", not(ipc_loom)))]
+pub mod transport;
 
 pub use deadline::Deadline;
 pub use error::{Corrupt, Error, ErrorKind, MemberError, NameProblem};
+#[cfg(not(ipc_loom))]
+pub use member::table::set_member_name;
+pub use raw::lock_line::{Cause, LockError};
+#[cfg(not(ipc_loom))]
+pub use segment::{Segment, SegmentOptions, Ticket};
