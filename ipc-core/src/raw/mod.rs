@@ -21,12 +21,13 @@ mod waiters;
 pub use crate::layout::entry::Kind;
 #[cfg(not(ipc_loom))]
 pub use crate::member::{RepairRight, fork_epoch};
+pub use crate::plain::{load_plain, scrub_padding, store_plain};
 #[cfg(not(ipc_loom))]
 pub use crate::segment::{Blueprint, Object, Place};
 pub use backoff::Backoff;
 pub use census::{Census, Verdict};
 #[cfg(not(ipc_loom))]
-pub use guard::{Guard, RawLock};
+pub use guard::{Guard, Guarded, RawLock};
 pub use lock_line::{Cause, LockError, LockLine};
 pub use owner::Owner;
 pub use wait_word::{Pause, RECHECK_FIRST, RECHECK_MOST, Slept, WaitWord};

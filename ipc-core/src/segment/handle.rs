@@ -1,10 +1,10 @@
 //! `Segment`: the process-local handle of a mapping.
 
 use super::directory::Directory;
+use super::open;
 use super::options::SegmentOptions;
 use super::publish::{self, Capacity};
 use super::registry::{self, Key};
-use super::{name, open};
 use crate::error::{Error, ErrorKind, MemberError};
 use crate::layout::header::{DIRECTORY_AT, Geometry, ROWS_AT};
 use crate::member::fork;
