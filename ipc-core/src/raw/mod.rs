@@ -5,6 +5,7 @@ mod census;
 mod owner;
 mod wait_word;
 
+pub use crate::plain::{load_plain, scrub_padding, store_plain};
 pub use backoff::Backoff;
 pub use census::{Census, Verdict};
 pub use owner::Owner;
