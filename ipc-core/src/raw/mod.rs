@@ -17,7 +17,13 @@ mod owner;
 mod wait_word;
 mod waiters;
 
+#[cfg(not(ipc_loom))]
+pub use crate::layout::entry::Kind;
+#[cfg(not(ipc_loom))]
+pub use crate::member::{RepairRight, fork_epoch};
 pub use crate::plain::{load_plain, scrub_padding, store_plain};
+#[cfg(not(ipc_loom))]
+pub use crate::segment::{Blueprint, Object, Place};
 pub use backoff::Backoff;
 pub use census::{Census, Verdict};
 #[cfg(not(ipc_loom))]
