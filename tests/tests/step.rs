@@ -5,7 +5,9 @@
 #![allow(clippy::print_stdout)]
 
 use ipc_tests::page::Page;
-use ipc_tests::step::{At, Fate, Fault, Limits, Peer, StepError, Sweep, Victim, Violation, judge, kill_everywhere};
+use ipc_tests::step::{
+    At, Every, Fate, Fault, Limits, Peer, StepError, Sweep, Victim, Violation, judge, kill_everywhere,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
@@ -22,6 +24,7 @@ fn main() {
         ("kills_between_changes_leave_nothing_new", kills_between_changes_leave_nothing_new),
         ("a_frozen_holder_blocks_as_long_as_it_holds", a_frozen_holder_blocks_as_long_as_it_holds),
         ("far_places_are_reached_in_order", far_places_are_reached_in_order),
+        ("far_places_are_reached_by_planted_traps", far_places_are_reached_by_planted_traps),
         ("system_calls_are_stepped_over", system_calls_are_stepped_over),
         ("an_operation_that_panics_crashes_or_sleeps_is_bad", an_operation_that_panics_crashes_or_sleeps_is_bad),
         ("a_check_that_panics_crashes_or_exits_is_bad", a_check_that_panics_crashes_or_exits_is_bad),
@@ -63,7 +66,17 @@ fn sweep<'a, C>(
         violations: 3,
         ..Limits::default()
     };
-    Sweep { setup, arrive: &|_| (), operation, check, memory: None, peer: None, fate: Fate::Killed, limits }
+    Sweep {
+        setup,
+        arrive: &|_| (),
+        operation,
+        check,
+        memory: None,
+        every: Every::Instruction,
+        peer: None,
+        fate: Fate::Killed,
+        limits,
+    }
 }
 
 fn smoke() {
@@ -208,20 +221,29 @@ fn a_frozen_holder_blocks_as_long_as_it_holds() {
     assert!(report.outcomes[&"held".into()].count < report.outcomes[&"free".into()].count);
 }
 
-/// Enough instructions that most are reached by breakpoints, in a loop, so that places repeat.
 fn far_places_are_reached_in_order() {
-    let report = kill_everywhere(
-        words::<2>,
-        |words| {
+    far_places(true);
+}
+
+fn far_places_are_reached_by_planted_traps() {
+    far_places(false);
+}
+
+/// Enough instructions that most are reached by breakpoints, in a loop, so that places repeat.
+fn far_places(hardware: bool) {
+    let mut far = sweep(
+        &words::<2>,
+        &|words: &mut Words<2>| {
             for n in 0..30 {
                 words[0].store(n + 1, SeqCst);
                 std::hint::black_box(n);
             }
             words[1].store(1, SeqCst);
         },
-        |words| Ok(format!("{:03}", words[0].load(SeqCst)).into()),
-    )
-    .unwrap();
+        &|words| Ok(format!("{:03}", words[0].load(SeqCst)).into()),
+    );
+    far.limits.hardware = hardware;
+    let report = far.run().unwrap();
     assert_eq!((report.bad(), report.diverged), (0, 0));
     assert_eq!(report.outcomes.len(), 31);
     let tallies: Vec<_> = report.outcomes.values().collect();

@@ -45,6 +45,25 @@ mod here {
     pub fn set_pc(registers: &mut Registers, pc: u64) {
         registers.rip = pc;
     }
+
+    /// Debug register 0, enabled by bit 0 of debug register 7; the kernel sets the resume flag on each stop.
+    pub mod breakpoint {
+        use nix::sys::ptrace::{AddressType, write_user};
+        use nix::unistd::Pid;
+
+        const fn register(n: usize) -> AddressType {
+            (std::mem::offset_of!(libc::user, u_debugreg) + n * size_of::<u64>()) as AddressType
+        }
+
+        /// Sets the breakpoint of a stopped child, or lifts it; false if the system has none.
+        pub fn set(child: Pid, place: Option<u64>) -> bool {
+            let control = |on: bool| write_user(child, register(7), libc::c_long::from(on)).is_ok();
+            match place {
+                Some(place) => write_user(child, register(0), place as libc::c_long).is_ok() && control(true),
+                None => control(false),
+            }
+        }
+    }
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -65,9 +84,17 @@ mod here {
     pub fn set_pc(registers: &mut Registers, pc: u64) {
         registers.pc = pc;
     }
+
+    /// Planted traps do here.
+    pub mod breakpoint {
+        /// There is none.
+        pub fn set(_: nix::unistd::Pid, _: Option<u64>) -> bool {
+            false
+        }
+    }
 }
 
-pub(super) use here::{TRAP_ADVANCES, pc, set_pc};
+pub(super) use here::{TRAP_ADVANCES, breakpoint, pc, set_pc};
 
 /// From the mark to where a child goes on that stopped there: the trap and the gap, which are equally long.
 pub(super) const BEHIND_MARK: u64 = 2 * here::TRAP.1 as u64;

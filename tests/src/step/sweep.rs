@@ -17,6 +17,18 @@ pub enum Fate {
     Frozen,
 }
 
+/// Where the victim is killed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Every {
+    /// After each of its instructions.
+    #[default]
+    Instruction,
+    /// Once per change that survivors can see: a store to the memory that is digested, or a system call.
+    ///
+    /// No less thorough where the operation is correct in what it does to private memory: the dead have none.
+    Change,
+}
+
 /// Bounds of a sweep.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -28,6 +40,8 @@ pub struct Limits {
     pub instructions: usize,
     /// After how many violations the sweep stops: a broken operation would hang at every second point.
     pub violations: usize,
+    /// Whether to use the processor's breakpoints; otherwise, and where there are none, traps are planted in the code.
+    pub hardware: bool,
 }
 
 impl Default for Limits {
@@ -54,9 +68,10 @@ pub struct Sweep<'a, C> {
     pub operation: &'a dyn Fn(&mut C),
     /// Judges, in a survivor, what the victim left.
     pub check: &'a dyn Fn(&mut C) -> Finding,
-    /// Digest of everything that survivors can see, read from the tracing process. With a peer, the victim is then killed once
-    /// per change and not once per instruction: the dead have no private state.
+    /// Digest of all memory that survivors can see, read from the tracing process; without one every instruction is a change.
     pub memory: Option<&'a dyn Fn(&C) -> u64>,
+    /// Where the victim is killed. Beside a peer always at changes: the peer is paused at each of its instructions instead.
+    pub every: Every,
     /// The peer, if there is one.
     pub peer: Option<Peer<'a, C>>,
     /// Killed or frozen.
@@ -80,6 +95,7 @@ pub fn kill_everywhere<C>(
         operation: &operation,
         check: &check,
         memory: None,
+        every: Every::Instruction,
         peer: None,
         fate: Fate::Killed,
         limits: Limits::default(),
@@ -102,15 +118,15 @@ impl<C> Sweep<'_, C> {
     }
 
     fn alone(&self) -> Result<Report, StepError> {
-        let mut context = (self.setup)();
-        let mut victim = self.victim(&mut context)?;
-        let trace = victim.record(self.limits.instructions, None)?;
-        let ended = victim.at();
-        drop((victim, context));
-
+        let (trace, ended) = self.record()?;
         let mut report = Report { instructions: trace.instructions(), ..Report::default() };
-        for (k, route) in trace.routes().into_iter().enumerate() {
-            self.point(&mut report, k, route)?;
+        let routes = trace.routes();
+        let points = match self.every {
+            Every::Instruction => (0..routes.len()).collect(),
+            Every::Change => trace.changes(),
+        };
+        for k in points {
+            self.point(&mut report, k, routes[k])?;
             if report.bad() >= self.limits.violations {
                 break;
             }
@@ -125,6 +141,15 @@ impl<C> Sweep<'_, C> {
             At::Inside | At::Returned => {}
         }
         Ok(report)
+    }
+
+    /// The first run, which nobody interrupts.
+    fn record(&self) -> Result<(Trace, At), StepError> {
+        let mut context = (self.setup)();
+        let mut victim = self.victim(&mut context)?;
+        let digest = self.memory.map(|memory| || memory(&context));
+        let trace = victim.record(self.limits.instructions, digest.as_ref().map(|digest| digest as _))?;
+        Ok((trace, victim.at()))
     }
 
     /// One death, and what a survivor finds.
@@ -224,7 +249,8 @@ impl<C> Sweep<'_, C> {
     }
 
     fn start(&self, context: &mut C, operation: &dyn Fn(&mut C)) -> Result<Victim, StepError> {
-        Victim::start(context, self.arrive, operation, self.limits.patience)
+        let victim = Victim::start(context, self.arrive, operation, self.limits.patience)?;
+        Ok(if self.limits.hardware { victim } else { victim.without_hardware() })
     }
 }
 

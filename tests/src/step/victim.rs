@@ -10,7 +10,7 @@
 //! Whatever the state, dropping the handle kills and reaps the child. If the tracer dies, the kernel kills it.
 
 use super::StepError;
-use super::arch::{self, Registers};
+use super::arch::{self, Registers, breakpoint};
 use super::clock::Ticks;
 use super::route::{ASLEEP, Route, Trace};
 use nix::errno::Errno;
@@ -57,6 +57,7 @@ pub struct Victim {
     /// A signal that arrived and is delivered when the child goes on.
     pending: Option<Signal>,
     patience: Duration,
+    hardware: bool,
     _ticks: Ticks,
 }
 
@@ -82,9 +83,15 @@ impl Victim {
         // been left held by a thread that it does not have.
         let forked = unsafe { fork() }.map_err(StepError::system("a fork"))?;
         let ForkResult::Parent { child } = forked else { live(context, arrive, operation) };
-        let mut victim = Self { pid: child, at: At::Inside, pending: None, patience, _ticks: ticks };
+        let mut victim = Self { pid: child, at: At::Inside, pending: None, patience, hardware: true, _ticks: ticks };
         victim.arrive()?;
         Ok(victim)
+    }
+
+    /// Uses no debug registers, but traps planted in the child's code.
+    pub(super) fn without_hardware(mut self) -> Self {
+        self.hardware = false;
+        self
     }
 
     /// Where it is.
@@ -196,41 +203,60 @@ impl Victim {
         }
     }
 
-    /// Goes on until it is at `place` for the given time (being there now counts); false if it never is.
+    /// Goes on until it has come to `place` for the given time, the start included; false if it never does.
     fn run_to(&mut self, place: u64, times: usize) -> Result<bool, StepError> {
         let mut seen = usize::from(self.place()? == place);
-        while seen < times {
-            // Off the place first, so that the breakpoint does not stop us where we are.
-            if seen > 0 && (self.step()? != At::Inside || self.place()? == place) {
+        if seen < times && !self.leave(place)? {
+            return Ok(false);
+        }
+        if seen < times && self.hardware && breakpoint::set(self.pid, Some(place)) {
+            while seen < times && self.run_until(place)? {
                 seen += 1;
-                continue;
             }
-            if self.at != At::Inside || !self.run_until_trap(place)? {
-                return Ok(false);
+            if self.at == At::Inside {
+                breakpoint::set(self.pid, None);
             }
+            return Ok(seen == times);
+        }
+        while seen < times && self.leave(place)? && self.run_until_trap(place)? {
             seen += 1;
         }
-        Ok(matches!(self.at, At::Inside | At::Returned) && self.place()? == place)
+        Ok(seen == times)
     }
 
-    /// Plants a breakpoint, goes on, lifts it. True if it stopped there.
-    fn run_until_trap(&mut self, place: u64) -> Result<bool, StepError> {
-        let code = self.read(place)?;
-        self.write(place, arch::with_trap(code))?;
+    /// Goes on to the next stop; true if that is at `place`.
+    fn run_until(&mut self, place: u64) -> Result<bool, StepError> {
         self.go_on()?;
         while self.wait_for_mark()? == At::Inside && self.pending.is_some() {
             self.go_on()?;
         }
         match self.at {
-            At::Inside | At::Returned => {}
-            // It runs, so the breakpoint cannot be lifted: this child is of no more use.
-            At::Asleep => return Err(StepError::Lost { at: self.at }),
-            At::Signalled(_) | At::Exited(_) => return Ok(false),
+            At::Inside | At::Returned => Ok(self.place()? == place),
+            // It runs, so a breakpoint cannot be lifted: this child is of no more use.
+            At::Asleep => Err(StepError::Lost { at: self.at }),
+            At::Signalled(_) | At::Exited(_) => Ok(false),
+        }
+    }
+
+    /// Steps off this place, should it be there, so that a trap planted there is met on coming back only.
+    fn leave(&mut self, place: u64) -> Result<bool, StepError> {
+        while self.at == At::Inside && self.place()? == place {
+            self.step()?;
+        }
+        Ok(self.at == At::Inside)
+    }
+
+    /// Where there is no hardware for it: plants a trap in the child's code, goes on, lifts it. True if it stopped there.
+    fn run_until_trap(&mut self, place: u64) -> Result<bool, StepError> {
+        let code = self.read(place)?;
+        self.write(place, arch::with_trap(code))?;
+        let stopped = self.run_until(place.wrapping_add(arch::TRAP_ADVANCES))?;
+        if !matches!(self.at, At::Inside | At::Returned) {
+            return Ok(false);
         }
         self.write(place, code)?;
-        let mut registers = self.registers()?;
-        let here = arch::pc(&registers);
-        if self.at == At::Inside && here == place.wrapping_add(arch::TRAP_ADVANCES) {
+        if stopped && self.at == At::Inside {
+            let mut registers = self.registers()?;
             arch::set_pc(&mut registers, place);
             self.set_registers(registers)?;
         }
