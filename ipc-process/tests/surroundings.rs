@@ -36,7 +36,7 @@ fn children_inherit_no_descriptors() {
 #[test]
 fn descriptors_do_not_accumulate() {
     let _watch = watchdog();
-    fn parent() -> (Vec<(i32, String)>, Vec<(i32, String)>) {
+    fn parent() -> [Vec<(i32, String)>; 2] {
         Process::spawn(|| (), ()).expect("spawn").join().expect("join");
         let before = descriptors();
         for n in 0..30 {
@@ -51,9 +51,9 @@ fn descriptors_do_not_accumulate() {
                 }
             }
         }
-        (before, descriptors())
+        [before, descriptors()]
     }
-    let (before, after) = alone(parent);
+    let [before, after] = alone(parent);
     assert_eq!(before, after);
 }
 
