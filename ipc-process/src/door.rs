@@ -8,8 +8,8 @@
 //! so tests, doc tests, examples and benches start children with no line of their own.
 //!
 //! A child is known by an environment variable ([`MARKER`]) *and* by what waits on its descriptor 0: a socket of packets
-//! whose next one is a launch, made by this user. The variable alone does nothing. A program that runs with the rights of
-//! another ignores both, since its environment and descriptors are its caller's.
+//! whose next one is a launch. The variable alone does nothing. A launch by another user, or in a program that runs with the
+//! rights of another, is refused unread: its caller could have made it.
 //!
 //! # Steps
 //!
@@ -97,8 +97,13 @@ extern "C" fn start() {
         Some(MARKER_IN_MAIN) => true,
         _ => return,
     };
-    if image::is_privileged() || Image::of_this_program().is_none() || !launch_waits() {
+    if Image::of_this_program().is_none() {
         return;
+    }
+    let Some(is_from_this_user) = waiting_launch() else { return };
+    if image::is_privileged() || !is_from_this_user {
+        // Nothing that comes from there is believed; nor is `main` run for a child that its parent waits for.
+        std::process::exit(FAILED);
     }
     match enter() {
         Ok(entered) if in_main => *PENDING.lock().unwrap_or_else(PoisonError::into_inner) = Some(entered),
@@ -169,7 +174,7 @@ pub(crate) fn for_children() -> Result<(&'static Image, &'static str), SpawnErro
     if PENDING.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
         return Err(SpawnError::BeforeInit);
     }
-    if image::is_privileged() {
+    if image::is_privileged() || exec::would_be_privileged() {
         return Err(SpawnError::Privileged);
     }
     let image = Image::of_this_program().ok_or(SpawnError::NotAProgram { found: "a shared library" })?;
@@ -199,11 +204,10 @@ struct Entered {
     arguments: Inbound,
 }
 
-/// Whether descriptor 0 holds a launch made by this user.
-fn launch_waits() -> bool {
-    let Some(stdin) = stdio::standard(0) else { return false };
-    parcel::is_next(stdin, Kind::Launch)
-        && socket::maker(stdin).is_ok_and(|(_, uid)| uid == rustix::process::geteuid().as_raw())
+/// If descriptor 0 holds a launch: whether this user made it.
+fn waiting_launch() -> Option<bool> {
+    let stdin = stdio::standard(0).filter(|&stdin| parcel::is_next(stdin, Kind::Launch))?;
+    Some(socket::maker(stdin).is_ok_and(|(_, uid)| uid == exec::effective_user()))
 }
 
 /// Steps 2 to 7. `Err`: this process must end, and its parent was told why, if it is still there.

@@ -47,7 +47,6 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "Popen")]
-#[must_use = "dropping it lets the process run on unobserved; call `join` or `wait`"]
 pub struct Process<R> {
     handle: Handle,
     name: String,

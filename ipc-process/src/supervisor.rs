@@ -141,7 +141,7 @@ impl State {
     }
 }
 
-pub(crate) fn state() -> MutexGuard<'static, State> {
+fn locked() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -154,7 +154,7 @@ pub(crate) fn spawn(
     }
     let (answer, answered) = mpsc::sync_channel(1);
     let order = order(answer);
-    let mut state = state();
+    let mut state = locked();
     state.ensure_supervisor()?;
     state.orders.push_back(order);
     if let Some(events) = &state.events {
@@ -181,7 +181,7 @@ impl Handle {
 
     /// Waits until the child has ended and is reaped.
     pub(crate) fn wait(&self, deadline: Deadline) -> Result<ExitStatus, WaitError> {
-        let mut state = state();
+        let mut state = locked();
         loop {
             let status = state.children.get(&self.id).and_then(|record| record.status);
             if let Some(status) = status {
@@ -202,22 +202,23 @@ impl Handle {
     }
 
     pub(crate) fn status(&self) -> Option<ExitStatus> {
-        state().children.get(&self.id).and_then(|record| record.status)
+        locked().children.get(&self.id).and_then(|record| record.status)
     }
 
     /// A process that has ended counts as alive until it is reaped, so that `!is_alive` means that its status is there. One
     /// that another process reaps (this handle came through a fork) is asked for itself.
     pub(crate) fn is_alive(&self) -> bool {
-        let state = state();
+        let state = locked();
         let Some(record) = state.children.get(&self.id) else { return false };
-        match &record.pidfd {
-            Some(pidfd) if fork::epoch() != self.epoch => !wait::has_ended(pidfd.as_fd()),
-            _ => record.status.is_none(),
+        if fork::epoch() == self.epoch {
+            record.status.is_none()
+        } else {
+            record.pidfd.as_ref().is_some_and(|pidfd| !wait::has_ended(pidfd.as_fd()))
         }
     }
 
     pub(crate) fn signal(&self, what: wait::Send) -> Result<(), SignalError> {
-        let state = state();
+        let state = locked();
         let pidfd = state.children.get(&self.id).and_then(|record| record.pidfd.as_ref());
         match pidfd.map_or(Ok(()), |pidfd| wait::signal(pidfd.as_fd(), what)) {
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(SignalError::NotPermitted),
@@ -228,14 +229,14 @@ impl Handle {
     /// Waits, and takes what the child has reported.
     pub(crate) fn finish(self) -> Result<(ExitStatus, Option<Report>), WaitError> {
         let status = self.wait(Deadline::NEVER)?;
-        let report = state().children.get_mut(&self.id).and_then(|record| record.report.take());
+        let report = locked().children.get_mut(&self.id).and_then(|record| record.report.take());
         Ok((status, report))
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let mut state = state();
+        let mut state = locked();
         let Some(record) = state.children.get_mut(&self.id) else { return };
         record.has_handle = false;
         if record.status.is_some() || fork::epoch() != self.epoch {
@@ -269,7 +270,7 @@ fn supervise(events: EventsRef<'static>) {
 }
 
 fn next_order() -> Option<Order> {
-    state().orders.pop_front()
+    locked().orders.pop_front()
 }
 
 /// The keys of a child's socket and pidfd.
@@ -283,7 +284,7 @@ fn fulfil(events: EventsRef<'static>, order: Order) {
     let start::Attempt { answer, keep, started } = start::start(order);
     let watched = started.and_then(|started| watch(events, started));
     let (handle, keep) = match watched {
-        Ok(handle) => match state().children.get_mut(&handle.id) {
+        Ok(handle) => match locked().children.get_mut(&handle.id) {
             // Before the next event is heard, so no `Attached` can have been missed.
             Some(record) => (Ok(handle), record.keep.replace(keep)),
             None => (Ok(handle), Some(keep)),
@@ -306,7 +307,7 @@ fn watch(events: EventsRef<'static>, started: start::Started) -> Result<Handle, 
     // 5. The child's end of the socket was closed just now, so a number for this descriptor is free.
     let pidfd = wait::open(pid).map_err(|e| undo("to watch the new process", e))?;
     // 6.
-    let mut state = state();
+    let mut state = locked();
     let (socket_key, pidfd_key) = keys(state.next_id);
     let added = events.add(socket.as_fd(), socket_key).and_then(|()| events.add(pidfd.as_fd(), pidfd_key));
     // 7.
@@ -323,7 +324,7 @@ fn watch(events: EventsRef<'static>, started: start::Started) -> Result<Handle, 
 /// Hears what a child says, as much as is there. Stops listening at its last word, or at the first one that makes no sense.
 fn listen(events: EventsRef<'static>, id: u64, buffer: &mut [u8]) {
     loop {
-        let mut state = state();
+        let mut state = locked();
         let Some(record) = state.children.get_mut(&id) else { return };
         let Some(socket) = record.socket.as_ref().filter(|_| record.report.is_none()) else { return };
         let heard = record.inbox.receive(socket.as_fd(), buffer, Blocking::No);
@@ -346,7 +347,7 @@ fn listen(events: EventsRef<'static>, id: u64, buffer: &mut [u8]) {
         };
         drop(state);
         let report = understand(report);
-        if let Some(record) = crate::supervisor::state().children.get_mut(&id) {
+        if let Some(record) = locked().children.get_mut(&id) {
             record.report = Some(report);
         }
         return;
@@ -374,7 +375,7 @@ fn understand(heard: Result<Parcel, ReceiveError>) -> Report {
 /// Step 11: reaps a child that has ended. Returns whether that is done; a debugger may have to let go of it first.
 fn bury(events: EventsRef<'static>, id: u64, buffer: &mut [u8]) -> bool {
     listen(events, id, buffer);
-    let mut state = state();
+    let mut state = locked();
     let Some(record) = state.children.get_mut(&id) else { return true };
     let Some(pidfd) = &record.pidfd else { return true };
     let status = wait::reap(pidfd.as_fd());
@@ -386,12 +387,16 @@ fn bury(events: EventsRef<'static>, id: u64, buffer: &mut [u8]) -> bool {
     }
     record.pidfd = None;
     record.inbox = Inbox::default();
+    let keep = record.keep.take();
+    drop(state);
+    // Before anybody is told: who has waited finds no trace of the arguments.
+    drop_guarded(keep);
+    let mut state = locked();
+    let Some(record) = state.children.get_mut(&id) else { return true };
     record.status = Some(status);
     record.ended.notify_all();
-    let keep = record.keep.take();
     let gone = if record.has_handle { None } else { state.children.remove(&id) };
     drop(state);
-    drop_guarded(keep);
     drop(gone);
     true
 }

@@ -359,3 +359,17 @@ fn the_end_of_a_stream_is_the_end_of_the_child() {
     options.spawn(|| say(b'1'), ()).expect("spawn").join().expect("join");
     assert_eq!((hear(&mut reader), hear(&mut reader)), (Some(b'1'), None));
 }
+
+/// A process whose real and effective ids differ could not enter a child: it is told so.
+#[test]
+fn mixed_ids_are_refused() {
+    let _watch = watchdog();
+    fn parent() -> bool {
+        if nix::unistd::setegid(nix::unistd::Gid::from_raw(65_534)).is_err() {
+            // Only root may take another id; then nobody else can get here either.
+            return !nix::unistd::geteuid().is_root();
+        }
+        matches!(Process::spawn(|| (), ()), Err(SpawnError::Privileged))
+    }
+    assert!(alone(parent));
+}
