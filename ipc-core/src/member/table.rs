@@ -157,11 +157,13 @@ fn refused(error: io::Error) -> MemberError {
     MemberError::System { errno: error.raw_os_error().unwrap_or(libc::EIO) }
 }
 
-static WHO: Mutex<Option<(Identity, String)>> = Mutex::new(None);
+static IDENTITY: Mutex<Option<Identity>> = Mutex::new(None);
+static NAME: Mutex<Option<String>> = Mutex::new(None);
 
-/// The identity and name of this process, asked once.
+/// The identity and name of this process, asked once, when it first registers.
 fn who_am_i() -> (Identity, String) {
-    WHO.lock().get_or_insert_with(|| (Identity::of_this_process(), process::command_name())).clone()
+    let identity = *IDENTITY.lock().get_or_insert_with(Identity::of_this_process);
+    (identity, NAME.lock().get_or_insert_with(process::command_name).clone())
 }
 
 /// Sets the name under which this process registers in segments from now on; by default the name of its program.
@@ -169,13 +171,13 @@ fn who_am_i() -> (Identity, String) {
 /// Others read it in error messages: "process 4711 (worker-3) died holding the lock". At most 64 bytes are kept.
 pub fn set_member_name(name: &str) {
     let _no_fork = super::fork::hold();
-    let identity = who_am_i().0;
-    *WHO.lock() = Some((identity, name.to_owned()));
+    *NAME.lock() = Some(name.to_owned());
 }
 
 /// In a forked child: it is somebody else now.
 pub(super) fn forget_identity() {
-    *WHO.lock() = None;
+    *IDENTITY.lock() = None;
+    *NAME.lock() = None;
 }
 
 #[cfg(test)]
