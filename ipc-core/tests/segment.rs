@@ -114,6 +114,50 @@ fn an_anonymous_segment_cannot_be_cut_short() {
 }
 
 #[test]
+fn unsealed_memory_is_refused() {
+    let segment = Segment::new(4096).unwrap();
+    let bytes = segment.len_bytes();
+    // SAFETY: a valid name; no other preconditions.
+    let copy = unsafe { libc::memfd_create(c"copy".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
+    // SAFETY: a descriptor that was just made and belongs to nobody else.
+    let copy = unsafe { <std::os::fd::OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(copy) };
+    let mut image = vec![0u8; bytes as usize];
+    let source = std::fs::File::from(segment.as_fd().try_clone_to_owned().unwrap());
+    std::os::unix::fs::FileExt::read_exact_at(&source, &mut image, 0).unwrap();
+    let target = std::fs::File::from(copy);
+    std::os::unix::fs::FileExt::write_all_at(&target, &image, 0).unwrap();
+    target.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let error = Segment::from_fd(target.into()).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::UnsafeFile { .. }), "{error}");
+}
+
+#[test]
+fn a_segment_for_many_is_not_opened_as_one() {
+    let name = Named::new("many");
+    let segment = Segment::create(&name.0, 4096).unwrap();
+    Value::create_in(&segment, "a", 1u64).unwrap();
+    assert!(matches!(Value::<u64>::open(&name.0).unwrap_err().kind(), ErrorKind::WrongKind { .. }));
+}
+
+#[test]
+fn opening_against_unlinking_never_finds_half_a_name() {
+    let name = Named::new("churn");
+    std::thread::scope(|s| {
+        for _ in 0..2 {
+            s.spawn(|| (0..200).for_each(|_| drop(Segment::open_or_create(&name.0, 1).unwrap())));
+            s.spawn(|| {
+                for _ in 0..200 {
+                    match Segment::unlink(&name.0) {
+                        Ok(()) => {}
+                        Err(error) => assert!(matches!(error.kind(), ErrorKind::NotFound { .. }), "{error}"),
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn a_process_maps_a_segment_once() {
     let segment = Segment::new(4096).unwrap();
     let twin = Segment::from_fd(segment.as_fd().try_clone_to_owned().unwrap()).unwrap();
@@ -125,11 +169,11 @@ fn a_process_maps_a_segment_once() {
 
 #[test]
 fn rows_run_out_with_an_error_and_come_back() {
-    let first = Segment::options().members(1).new(4096).unwrap();
+    let first = Segment::options().members(1).anonymous(4096).unwrap();
     assert_eq!(first.members(), 1);
     let fd = first.as_fd().try_clone_to_owned().unwrap();
     drop(first);
     let again = Segment::from_fd(fd).unwrap();
     Value::new_in(&again, 1u8).unwrap();
-    assert!(Segment::options().members(0).new(1).is_err());
+    assert!(Segment::options().members(0).anonymous(1).is_err());
 }

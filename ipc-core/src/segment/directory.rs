@@ -14,7 +14,7 @@
 //!
 //! # Creating: steps, under the lock
 //!
-//! **1** `pending = offset` · **2** `touched = max(touched, end)`, what was touched before is zeroed · **3** the entry, BUILDING ·
+//! **1** `touched = max(touched, end)`, what was touched before is zeroed · **2** `pending = offset` · **3** the entry, BUILDING ·
 //! **4** its body · **5** READY · **6** linked into its bucket · **7** `next_space = end` · **8** `pending = 0`.
 //!
 //! Looking up takes no lock: a bucket leads only to entries that are READY.
@@ -23,7 +23,8 @@
 //!
 //! | dies after | the next creator finds           | and does                                     |
 //! |------------|----------------------------------|----------------------------------------------|
-//! | 1 to 4     | a pending entry that is not READY| rolls back: forgets it; its bytes are zeroed when used |
+//! | 1          | zeroed bytes that are nobody's   | nothing                                      |
+//! | 2 to 4     | a pending entry that is not READY: it was zeroed first | rolls back: forgets it  |
 //! | 5, 6       | a pending entry that is READY, at `next_space` | rolls forward: 6, 7, 8          |
 //! | 7          | a pending entry before `next_space` | 8                                         |
 //!
@@ -41,7 +42,8 @@ use crate::error::{Corrupt, Error, ErrorKind};
 use crate::layout::entry::{BUILDING, ENTRY_BYTES, EntryState, Kind, Parts, READY, fnv1a};
 use crate::layout::header::GRAIN;
 use crate::raw::lock_line::Entry;
-use crate::raw::{LockError, LockLine};
+use crate::raw::{LockError, LockLine, fork_epoch};
+use crate::shim;
 use crate::{Deadline, Segment};
 use std::alloc::Layout;
 use std::ptr::NonNull;
@@ -141,39 +143,25 @@ impl<'a> Directory<'a> {
     pub(crate) fn find(&self, name: &str) -> Result<Option<Found>, Error> {
         // ORDERING: Acquire [dir/D2].
         let mut offset = self.bucket(name).load(Ordering::Acquire);
-        // A chain cannot be longer than the space has room for entries; a longer one is a loop.
-        let most = self.inner.geometry().space() / ENTRY_BYTES;
-        for _ in 0..=most {
-            if offset == 0 {
-                return Ok(None);
-            }
-            let entry = self.entry(offset)?;
-            let found = self.read(offset)?;
-            if self.name_of(&found) == name.as_bytes() {
-                return Ok(Some(found));
+        while offset != 0 {
+            let (entry, parts) = self.ready(offset)?;
+            if self.name_of(offset, &parts) == name.as_bytes() {
+                return self.read(offset).map(Some);
             }
             // ORDERING: Acquire [dir/D2]: the chain behind this entry was linked before it was.
-            offset = entry.next.load(Ordering::Acquire);
+            let next = entry.next.load(Ordering::Acquire);
+            // New entries are linked in front, and space is given out upwards: a chain only leads down, and so ends.
+            if next >= offset {
+                return Err(Corrupt { what: "chain of directory entries", found: next }.into());
+            }
+            offset = next;
         }
-        Err(Corrupt { what: "chain of directory entries", found: offset }.into())
+        Ok(None)
     }
 
     /// The READY entry at this offset, which may come from anywhere.
     pub(crate) fn read(&self, offset: u64) -> Result<Found, Error> {
-        let entry = self.entry(offset)?;
-        // ORDERING: Acquire [dir/D1].
-        let state = entry.state.load(Ordering::Acquire);
-        if state != READY {
-            return Err(Corrupt { what: "state of a directory entry", found: state.into() }.into());
-        }
-        let parts = Parts {
-            name_len: entry.name_len.load(Ordering::Relaxed),
-            schema_len: entry.schema_len.load(Ordering::Relaxed),
-            body_at: entry.body_at.load(Ordering::Relaxed),
-            body_len: entry.body_len.load(Ordering::Relaxed),
-            len: entry.len.load(Ordering::Relaxed),
-        }
-        .check(offset, self.inner.geometry().total)?;
+        let (entry, parts) = self.ready(offset)?;
         let schema = self.bytes(offset + ENTRY_BYTES + u64::from(parts.name_len), parts.schema_len.into());
         if fnv1a(&schema) != entry.fingerprint.load(Ordering::Relaxed) {
             return Err(Corrupt { what: "fingerprint of a directory entry", found: fnv1a(&schema) }.into());
@@ -197,7 +185,7 @@ impl<'a> Directory<'a> {
     fn lock(&self, segment: &Segment) -> Result<Held<'a>, Error> {
         let line = &self.state().lock;
         match line.acquire(segment, Entry::Recover, Deadline::NEVER) {
-            Ok(_) => Ok(Held { line }),
+            Ok(_) => Ok(Held { line, epoch: fork_epoch() }),
             Err(LockError::Corrupt(corrupt)) => Err(corrupt.into()),
             Err(LockError::Member(error)) => Err(error.into()),
             Err(LockError::WouldDeadlock) => {
@@ -217,7 +205,7 @@ impl<'a> Directory<'a> {
         if pending == self.next_space()?
             && let Ok(found) = self.read(pending)
         {
-            let name = String::from_utf8_lossy(&self.name_of(&found)).into_owned();
+            let name = String::from_utf8_lossy(&self.name_of(pending, &found.parts)).into_owned();
             self.publish(pending, pending + found.parts.len, &name);
         }
         // 8.
@@ -242,14 +230,17 @@ impl<'a> Directory<'a> {
             return Err(ErrorKind::NoSpace { needed: len, free }.into());
         }
         let (state, end) = (self.state(), offset + len);
-        // 1. ORDERING: Release, with program order enough: only the next holder of the lock reads these words.
-        state.pending.store(offset, Ordering::Release);
-        // 2.
+        // 1. Only the next holder of the lock reads these words, so that program order is enough.
         let touched = state.touched.load(Ordering::Relaxed);
-        state.touched.store(touched.max(end), Ordering::Release);
+        state.touched.store(touched.max(end), Ordering::Relaxed);
+        shim::program_order();
         let dirty = touched.min(end).saturating_sub(offset);
         // SAFETY: offset + dirty is at most end, which lies in the mapping; the bytes belong to no object.
         unsafe { self.inner.at(offset).write_bytes(0, dirty as usize) };
+        shim::program_order();
+        // 2.
+        state.pending.store(offset, Ordering::Relaxed);
+        shim::program_order();
         Ok(end)
     }
 
@@ -288,9 +279,11 @@ impl<'a> Directory<'a> {
                 bucket.store(offset, Ordering::Release);
             }
         }
-        // 7., 8.
+        // 7. ORDERING: Release [dir/D2], for `first`.
         self.state().next_space.store(end, Ordering::Release);
-        self.state().pending.store(0, Ordering::Release);
+        shim::program_order();
+        // 8.
+        self.state().pending.store(0, Ordering::Relaxed);
     }
 
     fn bucket(&self, name: &str) -> &'a AtomicU64 {
@@ -312,8 +305,26 @@ impl<'a> Directory<'a> {
         Ok(unsafe { self.inner.at(offset).cast::<EntryState>().as_ref() })
     }
 
-    fn name_of(&self, found: &Found) -> Vec<u8> {
-        self.bytes(found.offset + ENTRY_BYTES, found.parts.name_len.into())
+    /// The fixed part of a READY entry, and its parts, which lie in the mapping.
+    fn ready(&self, offset: u64) -> Result<(&'a EntryState, Parts), Corrupt> {
+        let entry = self.entry(offset)?;
+        // ORDERING: Acquire [dir/D1].
+        let state = entry.state.load(Ordering::Acquire);
+        if state != READY {
+            return Err(Corrupt { what: "state of a directory entry", found: state.into() });
+        }
+        let parts = Parts {
+            name_len: entry.name_len.load(Ordering::Relaxed),
+            schema_len: entry.schema_len.load(Ordering::Relaxed),
+            body_at: entry.body_at.load(Ordering::Relaxed),
+            body_len: entry.body_len.load(Ordering::Relaxed),
+            len: entry.len.load(Ordering::Relaxed),
+        };
+        Ok((entry, parts.check(offset, self.inner.geometry().total)?))
+    }
+
+    fn name_of(&self, offset: u64, parts: &Parts) -> Vec<u8> {
+        self.bytes(offset + ENTRY_BYTES, parts.name_len.into())
     }
 
     /// A copy of bytes whose place has been checked.
@@ -338,10 +349,15 @@ impl<'a> Directory<'a> {
 /// The directory's lock; released by any exit, a panic of `init` included.
 struct Held<'a> {
     line: &'a LockLine,
+    epoch: u32,
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.line.release();
+        if self.epoch != fork_epoch() {
+            return;
+        }
+        // SAFETY: taken in `lock`; the directory is words only, nobody has references to data.
+        unsafe { self.line.release() };
     }
 }

@@ -100,8 +100,9 @@ impl Object {
             Place::Open(name) => {
                 let segment = open::by_name(name)?;
                 let first = segment.inner().directory().first()?;
-                let found = first.ok_or_else(|| ErrorKind::WrongKind {
-                    found: "segment without objects".to_owned(),
+                // The object of a segment that was made for one has no name.
+                let found = first.filter(|found| found.parts.name_len == 0).ok_or_else(|| ErrorKind::WrongKind {
+                    found: "segment for many objects".to_owned(),
                     expected: kind.to_string(),
                 })?;
                 (segment, found)
@@ -143,9 +144,15 @@ impl Object {
         &self.segment
     }
 
-    /// The first byte of its body, aligned as its blueprint said.
+    /// The first byte of its body, aligned to 64; see [`holds`](Self::holds).
     pub fn body(&self) -> NonNull<u8> {
         self.body
+    }
+
+    /// Whether its body has room for `layout` and is aligned for it, which nothing else says of an entry that anybody may have
+    /// written.
+    pub fn holds(&self, layout: Layout) -> bool {
+        layout.size() <= self.len && self.body.addr().get().is_multiple_of(layout.align())
     }
 
     /// Bytes of its body.
