@@ -2,15 +2,11 @@
 //!
 //! Elements are words, so one is replaced whole or not at all; several are told when half are.
 
-use super::locked::{self, REPLACED, Scene, pair};
+use super::locked::{self, REPLACED, Scene};
 use crate::registry::{Object, Registry};
 use crate::step::{Finding, Violation};
-use ipc_core::raw::Guard;
-use ipc_core::{Array, AtomicArray, LockError};
+use ipc_core::{Array, AtomicArray};
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::{Duration, Instant};
-
-pair!(Array<u64>, [u64], "Array", |segment| Array::new_in(segment, 2));
 
 type Words = Scene<Array<u64>>;
 
