@@ -18,6 +18,7 @@ pub mod page;
 pub mod pair;
 pub mod passing;
 pub mod placement;
+pub mod refuse;
 pub mod registry;
 pub mod step;
 pub mod suites;

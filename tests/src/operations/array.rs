@@ -5,6 +5,7 @@
 use super::locked::{self, REPLACED, Scene};
 use crate::registry::{Object, Registry};
 use crate::step::{Finding, Violation};
+use ipc_core::raw::Census;
 use ipc_core::{Array, AtomicArray};
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -26,6 +27,7 @@ pub fn register(registry: &mut Registry) {
     );
     registry.add(
         Object::new("Array of one", Single::new, Single::check)
+            .arrive(|single| _ = single.0.segment().me().expect("a row is free"))
             .operation("Array::set", |single| drop(single.0.set(0, 1)))
             .operation("Array::update", |single| drop(single.0.update(0, |word| *word += 1))),
     );
