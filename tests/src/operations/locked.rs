@@ -51,10 +51,8 @@ pub fn object<P: Pair>() -> Object<Scene<P>> {
         .case(name("lock_timeout"), "while held", Scene::held, |scene| {
             drop(scene.pair.lock_timeout(Duration::from_micros(1)));
         })
-        .operation(name("recover"), |scene| drop(scene.pair.recover(mend)))
-        .case(name("recover"), "after a dead writer", Scene::after_a_dead_writer, |scene| {
-            drop(scene.pair.recover(mend));
-        })
+        .operation(name("recover"), Scene::recover)
+        .case(name("recover"), "after a dead writer", Scene::after_a_dead_writer, Scene::recover)
         .operation(name("is_inconsistent"), |scene| _ = scene.pair.is_inconsistent())
 }
 
@@ -123,6 +121,12 @@ impl<P: Pair> Scene<P> {
             drop(held);
             self.books.end();
         }
+    }
+
+    /// Repairing is writing in place.
+    fn recover(scene: &mut Self) {
+        scene.books.note_writer();
+        drop(scene.pair.recover(mend));
     }
 
     /// While a peer is paused: nothing that does not wait, or not for ever, hangs, and nobody alive is taken for dead.
