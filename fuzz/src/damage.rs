@@ -91,7 +91,7 @@ pub(crate) fn image(which: u8) -> &'static [u8] {
 
 /// One page with an object of every type, named and unnamed.
 fn many() -> Segment {
-    let segment = Segment::options().members(2).new(3000).expect("a small segment");
+    let segment = Segment::options().members(2).anonymous(3000).expect("a small segment");
     Value::create_in(&segment, "word", 1u64).expect("room");
     Value::create_in(&segment, "wide", Job { id: 1, tries: 2, cost: 3.0 }).expect("room");
     Array::<u32>::create_in(&segment, "array", 3).expect("room");
@@ -110,7 +110,7 @@ fn one() -> Segment {
 
 /// A segment with all its space free.
 fn empty() -> Segment {
-    Segment::options().members(1).new(1).expect("a small segment")
+    Segment::options().members(1).anonymous(1).expect("a small segment")
 }
 
 fn bytes_of(segment: &Segment) -> Vec<u8> {

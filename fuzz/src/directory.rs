@@ -31,7 +31,7 @@ struct World {
 pub fn directory(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let space = 1 + u64::from(input.u8()) * 256;
-    let segment = Segment::options().members(2).new(space).expect("a small segment");
+    let segment = Segment::options().members(2).anonymous(space).expect("a small segment");
     let mut world = World { segment, names: HashMap::new(), unnamed: Vec::new() };
     for _ in 0..MOST_OPERATIONS {
         if input.is_empty() {

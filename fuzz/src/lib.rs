@@ -25,8 +25,7 @@ pub use ticket::ticket;
 pub type Body = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Body); 3] =
-    [("open_segment", open_segment), ("ticket", ticket), ("directory", directory)];
+pub const TARGETS: [(&str, Body); 3] = [("open_segment", open_segment), ("ticket", ticket), ("directory", directory)];
 
 #[doc(hidden)]
 #[cfg(feature = "libfuzzer")]

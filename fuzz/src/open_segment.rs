@@ -194,7 +194,8 @@ fn locked<T>(result: Result<T, LockError>) -> Option<T> {
     match result {
         Ok(got) => Some(got),
         Err(error) => {
-            if let LockError::Inconsistent { cause: Cause::OwnerDied { name, .. } | Cause::Panicked { name, .. } } = &error
+            if let LockError::Inconsistent { cause: Cause::OwnerDied { name, .. } | Cause::Panicked { name, .. } } =
+                &error
             {
                 assert!(name.chars().count() <= 24, "a name of at most 24 bytes: {name:?}");
             }

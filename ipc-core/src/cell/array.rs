@@ -286,6 +286,7 @@ impl<T: Plain> Array<T> {
                 .checked_mul(len)
                 .is_some_and(|bytes| object.len().checked_sub(Self::FIRST_AT).is_some_and(|room| bytes <= room))
         });
+        object.check_align(Self::ALIGN)?;
         let len = fits.ok_or(Corrupt { what: "length of an Array", found: object.count() })?;
         Ok(Self { line: object.body().cast(), object, len, marker: PhantomData })
     }

@@ -17,7 +17,12 @@
 //! **1** `pending = offset` · **2** `touched = max(touched, end)`, what was touched before is zeroed · **3** the entry, BUILDING ·
 //! **4** its body · **5** READY · **6** linked into its bucket · **7** `next_space = end` · **8** `pending = 0`.
 //!
-//! Looking up takes no lock: a bucket leads only to entries that are READY.
+//! Looking up takes no lock: a bucket leads only to entries that are READY. Each entry lies behind all that were there before
+//! it, so a chain leads towards the front; one that does not is damaged.
+//!
+//! The lock is held by one process, and inside it by one thread, which holds a lock of the process too. So a lock word that
+//! names the process of somebody who has the latter was written by no holder, and is taken over like a dead one's: opening
+//! and using a file of arbitrary bytes never waits for oneself.
 //!
 //! # Death at step n
 //!
@@ -37,13 +42,16 @@
 //! | [dir/D2]  | step 6, bucket         | whoever follows the bucket                 |
 
 use super::Inner;
-use crate::error::{Corrupt, Error, ErrorKind};
+use crate::error::{Corrupt, Error, ErrorKind, MemberError};
 use crate::layout::entry::{BUILDING, ENTRY_BYTES, EntryState, Kind, Parts, READY, fnv1a};
 use crate::layout::header::GRAIN;
+use crate::member::fork;
 use crate::raw::lock_line::Entry;
-use crate::raw::{LockError, LockLine};
+use crate::raw::{Census, LockError, LockLine, Owner, Verdict};
 use crate::{Deadline, Segment};
+use parking_lot::{ReentrantMutexGuard, RwLockReadGuard};
 use std::alloc::Layout;
+use std::borrow::Cow;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -141,39 +149,43 @@ impl<'a> Directory<'a> {
     pub(crate) fn find(&self, name: &str) -> Result<Option<Found>, Error> {
         // ORDERING: Acquire [dir/D2].
         let mut offset = self.bucket(name).load(Ordering::Acquire);
-        // A chain cannot be longer than the space has room for entries; a longer one is a loop.
-        let most = self.inner.geometry().space() / ENTRY_BYTES;
-        for _ in 0..=most {
-            if offset == 0 {
-                return Ok(None);
-            }
+        while offset != 0 {
             let entry = self.entry(offset)?;
-            let found = self.read(offset)?;
-            if self.name_of(&found) == name.as_bytes() {
-                return Ok(Some(found));
+            // The whole entry, schema and all, is read only where the name is the right one.
+            if self.name_of(offset, &self.parts(offset)?) == name.as_bytes() {
+                return self.read(offset).map(Some);
             }
             // ORDERING: Acquire [dir/D2]: the chain behind this entry was linked before it was.
-            offset = entry.next.load(Ordering::Acquire);
+            let next = entry.next.load(Ordering::Acquire);
+            if next >= offset {
+                return Err(Corrupt { what: "chain of directory entries", found: next }.into());
+            }
+            offset = next;
         }
-        Err(Corrupt { what: "chain of directory entries", found: offset }.into())
+        Ok(None)
     }
 
-    /// The READY entry at this offset, which may come from anywhere.
-    pub(crate) fn read(&self, offset: u64) -> Result<Found, Error> {
+    /// The parts of the READY entry at this offset, which may come from anywhere.
+    fn parts(&self, offset: u64) -> Result<Parts, Corrupt> {
         let entry = self.entry(offset)?;
         // ORDERING: Acquire [dir/D1].
         let state = entry.state.load(Ordering::Acquire);
         if state != READY {
-            return Err(Corrupt { what: "state of a directory entry", found: state.into() }.into());
+            return Err(Corrupt { what: "state of a directory entry", found: state.into() });
         }
-        let parts = Parts {
+        Parts {
             name_len: entry.name_len.load(Ordering::Relaxed),
             schema_len: entry.schema_len.load(Ordering::Relaxed),
             body_at: entry.body_at.load(Ordering::Relaxed),
             body_len: entry.body_len.load(Ordering::Relaxed),
             len: entry.len.load(Ordering::Relaxed),
         }
-        .check(offset, self.inner.geometry().total)?;
+        .check(offset, self.inner.geometry().total)
+    }
+
+    /// The READY entry at this offset, which may come from anywhere.
+    pub(crate) fn read(&self, offset: u64) -> Result<Found, Error> {
+        let (parts, entry) = (self.parts(offset)?, self.entry(offset)?);
         let schema = self.bytes(offset + ENTRY_BYTES + u64::from(parts.name_len), parts.schema_len.into());
         if fnv1a(&schema) != entry.fingerprint.load(Ordering::Relaxed) {
             return Err(Corrupt { what: "fingerprint of a directory entry", found: fnv1a(&schema) }.into());
@@ -195,15 +207,19 @@ impl<'a> Directory<'a> {
 
     /// Takes the directory's lock, from a dead holder too: `settle` repairs what that one left.
     fn lock(&self, segment: &Segment) -> Result<Held<'a>, Error> {
+        let creating = self.inner.creating();
+        if creating.is_owned_by_current_thread() {
+            return Err(Error::system("creating an object from within the creation of another", nix::Error::EDEADLK));
+        }
+        // A forked child must find the process's lock free.
+        let no_fork = fork::hold();
+        let alone = creating.lock();
         let line = &self.state().lock;
-        match line.acquire(segment, Entry::Recover, Deadline::NEVER) {
-            Ok(_) => Ok(Held { line }),
+        match line.acquire(&Others(segment), Entry::Recover, Deadline::NEVER) {
+            Ok(_) => Ok(Held { line, _alone: alone, _no_fork: no_fork }),
             Err(LockError::Corrupt(corrupt)) => Err(corrupt.into()),
             Err(LockError::Member(error)) => Err(error.into()),
-            Err(LockError::WouldDeadlock) => {
-                Err(Error::system("creating an object from within the creation of another", nix::Error::EDEADLK))
-            }
-            // Recover ignores marks, and NEVER does not time out.
+            // Recover ignores marks, NEVER does not time out, and who names no thread cannot meet itself.
             Err(_) => Err(Error::system("locking the directory", nix::Error::EAGAIN)),
         }
     }
@@ -217,7 +233,7 @@ impl<'a> Directory<'a> {
         if pending == self.next_space()?
             && let Ok(found) = self.read(pending)
         {
-            let name = String::from_utf8_lossy(&self.name_of(&found)).into_owned();
+            let name = String::from_utf8_lossy(&self.name_of(pending, &found.parts)).into_owned();
             self.publish(pending, pending + found.parts.len, &name);
         }
         // 8.
@@ -312,8 +328,8 @@ impl<'a> Directory<'a> {
         Ok(unsafe { self.inner.at(offset).cast::<EntryState>().as_ref() })
     }
 
-    fn name_of(&self, found: &Found) -> Vec<u8> {
-        self.bytes(found.offset + ENTRY_BYTES, found.parts.name_len.into())
+    fn name_of(&self, offset: u64, parts: &Parts) -> Vec<u8> {
+        self.bytes(offset + ENTRY_BYTES, parts.name_len.into())
     }
 
     /// A copy of bytes whose place has been checked.
@@ -338,10 +354,35 @@ impl<'a> Directory<'a> {
 /// The directory's lock; released by any exit, a panic of `init` included.
 struct Held<'a> {
     line: &'a LockLine,
+    _alone: ReentrantMutexGuard<'a, ()>,
+    _no_fork: RwLockReadGuard<'static, ()>,
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         self.line.release();
+    }
+}
+
+/// The census of somebody who knows that no thread of this process holds the word.
+struct Others<'a>(&'a Segment);
+
+impl Census for Others<'_> {
+    type Repair = <Segment as Census>::Repair;
+
+    fn me(&self) -> Result<Owner, MemberError> {
+        self.0.me().map(Owner::member)
+    }
+
+    fn verdict(&self, who: Owner) -> Verdict {
+        if self.0.inner().is_me(who) { Verdict::Dead } else { self.0.verdict(who) }
+    }
+
+    fn begin_repair(&self, who: Owner) -> Option<Self::Repair> {
+        self.0.begin_repair(who)
+    }
+
+    fn describe(&self, who: Owner) -> (u32, Cow<'static, str>) {
+        self.0.describe(who)
     }
 }

@@ -12,7 +12,7 @@ use crate::member::table::{self, MemberRow, Membership};
 use crate::raw::Owner;
 use crate::sys::fds;
 use crate::sys::mapping::{KeeperPage, Mapping};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, ReentrantMutex};
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
@@ -59,6 +59,8 @@ pub(crate) struct Inner {
     me: AtomicU64,
     /// What keeps the row lock; locked under the fork gate only.
     keeper: Mutex<Option<KeeperPage>>,
+    /// One thread of this process at a time competes for the directory's lock; locked under the fork gate only.
+    creating: ReentrantMutex<()>,
 }
 
 impl Segment {
@@ -204,11 +206,17 @@ impl Inner {
             name: name.map(str::to_owned),
             me: AtomicU64::new(0),
             keeper: Mutex::new(None),
+            creating: ReentrantMutex::new(()),
         })
     }
 
     pub(crate) fn key(&self) -> Key {
         self.key
+    }
+
+    /// What a thread of this process takes before it competes for the directory's lock.
+    pub(crate) fn creating(&self) -> &ReentrantMutex<()> {
+        &self.creating
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
