@@ -3,7 +3,7 @@
 use super::directory::{Found, Plan};
 use super::publish::{self, Capacity};
 use super::{Segment, SegmentOptions, Ticket, name, open};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Corrupt, Error, ErrorKind};
 use crate::layout::entry::{Kind, Parts};
 use std::alloc::Layout;
 use std::borrow::Cow;
@@ -48,7 +48,8 @@ pub struct Blueprint<'a> {
 /// An object in a segment: the segment stays mapped as long as this lives.
 ///
 /// Everything else is the business of the object's type. Opening checks the kind, the schema and that the body lies inside
-/// the mapping; the type checks that `count` fits `len` before it believes either.
+/// the mapping, aligned to 64; the type checks that `count` fits `len` before it believes either, and
+/// [`check_align`](Self::check_align) if it needs more than 64.
 #[derive(Clone)]
 pub struct Object {
     segment: Segment,
@@ -158,6 +159,14 @@ impl Object {
     /// Bytes of its body.
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// `Corrupt` unless the body is aligned to `align`; opening has checked 64 already.
+    pub fn check_align(&self, align: usize) -> Result<(), Corrupt> {
+        if self.body.addr().get().is_multiple_of(align) {
+            return Ok(());
+        }
+        Err(Corrupt { what: "place of an object's body", found: self.offset })
     }
 
     /// Whether its body has no bytes.
