@@ -76,6 +76,9 @@ static ENTER_IN_MAIN: AtomicBool = AtomicBool::new(false);
 /// A child that waits for its `main` to call `init`.
 static PENDING: Mutex<Option<Entered>> = Mutex::new(None);
 
+/// Whether there is one. Beside the lock, which a thread may hold while another one forks.
+static IS_PENDING: AtomicBool = AtomicBool::new(false);
+
 /// Who this process is, if it is a child.
 static CURRENT: OnceLock<Current> = OnceLock::new();
 
@@ -102,7 +105,10 @@ extern "C" fn start() {
         std::process::exit(FAILED);
     }
     match enter() {
-        Ok(entered) if in_main => *PENDING.lock().unwrap_or_else(PoisonError::into_inner) = Some(entered),
+        Ok(entered) if in_main => {
+            *PENDING.lock().unwrap_or_else(PoisonError::into_inner) = Some(entered);
+            IS_PENDING.store(true, Ordering::Relaxed);
+        }
         Ok(entered) => perform(entered),
         Err(()) => std::process::exit(FAILED),
     }
@@ -131,9 +137,11 @@ extern "C" fn start() {
 /// ```
 pub fn init() {
     ENTER_IN_MAIN.store(true, Ordering::Relaxed);
-    let pending = PENDING.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(entered) = pending {
-        perform(entered);
+    if IS_PENDING.swap(false, Ordering::Relaxed) {
+        let pending = PENDING.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(entered) = pending {
+            perform(entered);
+        }
     }
 }
 
@@ -169,7 +177,7 @@ pub(crate) fn for_children() -> Result<(&'static Image, &'static str), SpawnErro
     if start.is_null() || !STARTED.load(Ordering::Relaxed) {
         return Err(SpawnError::NotAProgram { found: "one whose start functions did not run yet" });
     }
-    if PENDING.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+    if IS_PENDING.load(Ordering::Relaxed) {
         return Err(SpawnError::BeforeInit);
     }
     if image::is_privileged() || exec::would_be_privileged() {

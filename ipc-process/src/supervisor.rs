@@ -15,8 +15,7 @@
 //! `STATE` (see `fork.rs`), so a forked process knows every descriptor it has inherited from here.
 //! Neither lock is held while code of others runs: no destructor of an argument, no `Deserialize`.
 //!
-//! The locks are std's, which are bare futexes. parking_lot's queue their waiters in a table of the whole process, which a
-//! fork copies with the ghosts of the other threads in it.
+//! The locks are std's, one word each, which a fork copies whole (`docs/decisions/0005-a-gate-of-one-word.md`).
 //!
 //! # Steps
 //!
