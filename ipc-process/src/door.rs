@@ -52,7 +52,7 @@ use crate::luggage::Inbound;
 use crate::message::{Failure, Launch};
 use crate::parcel::{self, Inbox, Kind, PACKET_BYTES, ReceiveError};
 use crate::sys::image::{self, Image};
-use crate::sys::socket::{self, Blocking, Line};
+use crate::sys::socket::{self, Blocking};
 use crate::sys::{exec, stdio};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -283,7 +283,7 @@ fn restore_streams(streams: &Streams) -> std::io::Result<()> {
 /// Whether the process that made the control socket is the parent, and its end is open.
 fn parent_lives(socket: &OwnedFd) -> bool {
     let is_parent = socket::maker(socket.as_fd()).is_ok_and(|(pid, _)| pid == exec::parent_pid());
-    is_parent && socket::look(socket.as_fd(), Duration::ZERO) != Line::Closed
+    is_parent && !socket::is_closed(socket.as_fd())
 }
 
 fn wait_for_go(socket: &OwnedFd) -> Result<(), ()> {
@@ -295,7 +295,7 @@ fn wait_for_go(socket: &OwnedFd) -> Result<(), ()> {
             Err(ReceiveError::Empty) => {}
             _ => return Err(()),
         }
-        if socket::look(socket.as_fd(), LOOK_EVERY) == Line::Silent && !parent_lives(socket) {
+        if !socket::wait_for_packet(socket.as_fd(), LOOK_EVERY) && !parent_lives(socket) {
             return Err(());
         }
     }

@@ -11,7 +11,7 @@
 //! | `orders`    | spawning threads; the supervisor | jobs not yet started                                                      |
 //! | `children`  | the supervisor; handles          | one [`Record`] per child that lives, or that a handle still asks about    |
 //!
-//! `START` is held from before a child's descriptors exist until its record does. A thread that forks takes `START`, then
+//! `START` is held from when an order leaves its queue until the child's record exists. A thread that forks takes `START`, then
 //! `STATE` (see `fork.rs`), so a forked process knows every descriptor it has inherited from here.
 //! Neither lock is held while code of others runs: no destructor of an argument, no `Deserialize`.
 //!
@@ -184,14 +184,8 @@ fn supervise(events: EventsRef<'static>) {
             }
         }
         unreaped.retain(|&id| !bury(events, id, &mut buffer));
-        while let Some(order) = next_order() {
-            fulfil(events, order);
-        }
+        while fulfil_next(events) {}
     }
-}
-
-fn next_order() -> Option<Order> {
-    locked().orders.pop_front()
 }
 
 /// The keys of a child's socket and pidfd.
@@ -199,9 +193,10 @@ fn keys(id: u64) -> (u64, u64) {
     (id * 2, id * 2 + 1)
 }
 
-/// Steps 3 to 8.
-fn fulfil(events: EventsRef<'static>, order: Order) {
+/// Steps 3 to 8, for the next order; `false` if there is none.
+fn fulfil_next(events: EventsRef<'static>) -> bool {
     let starting = START.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(order) = locked().orders.pop_front() else { return false };
     let start::Attempt { answer, keep, started } = start::start(order);
     let watched = started.and_then(|started| watch(events, started));
     let (handle, keep) = match watched {
@@ -216,6 +211,7 @@ fn fulfil(events: EventsRef<'static>, order: Order) {
     drop_guarded(keep);
     // 8. The caller waits for it: it is there.
     let _ = answer.send(handle);
+    true
 }
 
 /// Steps 5 to 7, for a child that nobody else knows of yet.
