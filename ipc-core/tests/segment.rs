@@ -115,6 +115,50 @@ fn an_anonymous_segment_cannot_be_cut_short() {
 }
 
 #[test]
+fn unsealed_memory_is_refused() {
+    let segment = Segment::new(4096).unwrap();
+    let bytes = segment.len_bytes();
+    // SAFETY: a valid name; no other preconditions.
+    let copy = unsafe { libc::memfd_create(c"copy".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
+    // SAFETY: a descriptor that was just made and belongs to nobody else.
+    let copy = unsafe { <std::os::fd::OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(copy) };
+    let mut image = vec![0u8; bytes as usize];
+    let source = std::fs::File::from(segment.as_fd().try_clone_to_owned().unwrap());
+    std::os::unix::fs::FileExt::read_exact_at(&source, &mut image, 0).unwrap();
+    let target = std::fs::File::from(copy);
+    std::os::unix::fs::FileExt::write_all_at(&target, &image, 0).unwrap();
+    target.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let error = Segment::from_fd(target.into()).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::UnsafeFile { .. }), "{error}");
+}
+
+#[test]
+fn a_segment_for_many_is_not_opened_as_one() {
+    let name = Named::new("many");
+    let segment = Segment::create(&name.0, 4096).unwrap();
+    Value::create_in(&segment, "a", 1u64).unwrap();
+    assert!(matches!(Value::<u64>::open(&name.0).unwrap_err().kind(), ErrorKind::WrongKind { .. }));
+}
+
+#[test]
+fn opening_against_unlinking_never_finds_half_a_name() {
+    let name = Named::new("churn");
+    std::thread::scope(|s| {
+        for _ in 0..2 {
+            s.spawn(|| (0..200).for_each(|_| drop(Segment::open_or_create(&name.0, 1).unwrap())));
+            s.spawn(|| {
+                for _ in 0..200 {
+                    match Segment::unlink(&name.0) {
+                        Ok(()) => {}
+                        Err(error) => assert!(matches!(error.kind(), ErrorKind::NotFound { .. }), "{error}"),
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn a_process_maps_a_segment_once() {
     let segment = Segment::new(4096).unwrap();
     let twin = Segment::from_fd(segment.as_fd().try_clone_to_owned().unwrap()).unwrap();
@@ -140,6 +184,8 @@ fn load(segment: &Segment, at: u64) -> u64 {
 }
 
 const DIRECTORY_LOCK: u64 = 256;
+/// The flags of a lock word that somebody holds.
+const HELD: u64 = 0b101;
 
 /// Where the entry of an object lies.
 fn entry_of<T: Plain>(value: &Value<T>) -> u64 {
@@ -170,7 +216,7 @@ fn a_directory_lock_that_claims_to_be_mine_made_creating_wait_for_ever() {
     let segment = Segment::new(4096).unwrap();
     let lock = Lock::mine(&segment);
     for thread in [0, 1, lock.thread, 8191] {
-        store(&segment, DIRECTORY_LOCK, lock.member | thread << 3 | 1);
+        store(&segment, DIRECTORY_LOCK, lock.member | thread << 3 | HELD);
         Value::new_in(&segment, 1u8).unwrap();
     }
 }
@@ -198,7 +244,7 @@ fn a_body_of_a_page_is_not_believed_at_a_line() {
     let body_at = entry_of(&value) + 56;
     store(&segment, body_at, load(&segment, body_at) - 64);
     let error = Value::<Page>::open_in(&segment, "v").unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Corrupt(c) if c.what == "place of an object's body"), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Corrupt(c) if c.what == "size of a Value"), "{error}");
 }
 
 #[test]

@@ -136,7 +136,7 @@ impl Parts {
             && self.len <= end.saturating_sub(offset)
             && text <= u64::from(self.body_at)
             && u64::from(self.body_at) <= self.len
-            && self.body_at.is_multiple_of(GRAIN as u32)
+            && u64::from(self.body_at).is_multiple_of(GRAIN)
             && self.body_len <= self.len - u64::from(self.body_at);
         if fits { Ok(self) } else { Err(Corrupt { what: "length in a directory entry", found: self.len }) }
     }

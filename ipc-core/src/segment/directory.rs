@@ -14,7 +14,7 @@
 //!
 //! # Creating: steps, under the lock
 //!
-//! **1** `pending = offset` · **2** `touched = max(touched, end)`, what was touched before is zeroed · **3** the entry, BUILDING ·
+//! **1** `touched = max(touched, end)`, what was touched before is zeroed · **2** `pending = offset` · **3** the entry, BUILDING ·
 //! **4** its body · **5** READY · **6** linked into its bucket · **7** `next_space = end` · **8** `pending = 0`.
 //!
 //! Looking up takes no lock: a bucket leads only to entries that are READY. Each entry lies behind all that were there before
@@ -28,7 +28,8 @@
 //!
 //! | dies after | the next creator finds           | and does                                     |
 //! |------------|----------------------------------|----------------------------------------------|
-//! | 1 to 4     | a pending entry that is not READY| rolls back: forgets it; its bytes are zeroed when used |
+//! | 1          | zeroed bytes that are nobody's   | nothing                                      |
+//! | 2 to 4     | a pending entry that is not READY: it was zeroed first | rolls back: forgets it  |
 //! | 5, 6       | a pending entry that is READY, at `next_space` | rolls forward: 6, 7, 8          |
 //! | 7          | a pending entry before `next_space` | 8                                         |
 //!
@@ -45,14 +46,16 @@ use super::Inner;
 use crate::error::{Corrupt, Error, ErrorKind, MemberError};
 use crate::layout::entry::{BUILDING, ENTRY_BYTES, EntryState, Kind, Parts, READY, fnv1a};
 use crate::layout::header::GRAIN;
-use crate::member::fork;
+use crate::member::fork::{self, Hold};
 use crate::raw::lock_line::Entry;
-use crate::raw::{Census, LockError, LockLine, Owner, Verdict};
+use crate::raw::{Census, LockError, LockLine, Owner, Verdict, fork_epoch};
+use crate::shim;
 use crate::{Deadline, Segment};
-use parking_lot::{ReentrantMutexGuard, RwLockReadGuard};
 use std::alloc::Layout;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::ptr::NonNull;
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The directory's own state.
@@ -150,13 +153,13 @@ impl<'a> Directory<'a> {
         // ORDERING: Acquire [dir/D2].
         let mut offset = self.bucket(name).load(Ordering::Acquire);
         while offset != 0 {
-            let entry = self.entry(offset)?;
-            // The whole entry, schema and all, is read only where the name is the right one.
-            if self.name_of(offset, &self.parts(offset)?) == name.as_bytes() {
+            let (entry, parts) = self.ready(offset)?;
+            if self.name_of(offset, &parts) == name.as_bytes() {
                 return self.read(offset).map(Some);
             }
             // ORDERING: Acquire [dir/D2]: the chain behind this entry was linked before it was.
             let next = entry.next.load(Ordering::Acquire);
+            // New entries are linked in front, and space is given out upwards: a chain only leads down, and so ends.
             if next >= offset {
                 return Err(Corrupt { what: "chain of directory entries", found: next }.into());
             }
@@ -165,27 +168,9 @@ impl<'a> Directory<'a> {
         Ok(None)
     }
 
-    /// The parts of the READY entry at this offset, which may come from anywhere.
-    fn parts(&self, offset: u64) -> Result<Parts, Corrupt> {
-        let entry = self.entry(offset)?;
-        // ORDERING: Acquire [dir/D1].
-        let state = entry.state.load(Ordering::Acquire);
-        if state != READY {
-            return Err(Corrupt { what: "state of a directory entry", found: state.into() });
-        }
-        Parts {
-            name_len: entry.name_len.load(Ordering::Relaxed),
-            schema_len: entry.schema_len.load(Ordering::Relaxed),
-            body_at: entry.body_at.load(Ordering::Relaxed),
-            body_len: entry.body_len.load(Ordering::Relaxed),
-            len: entry.len.load(Ordering::Relaxed),
-        }
-        .check(offset, self.inner.geometry().total)
-    }
-
     /// The READY entry at this offset, which may come from anywhere.
     pub(crate) fn read(&self, offset: u64) -> Result<Found, Error> {
-        let (parts, entry) = (self.parts(offset)?, self.entry(offset)?);
+        let (entry, parts) = self.ready(offset)?;
         let schema = self.bytes(offset + ENTRY_BYTES + u64::from(parts.name_len), parts.schema_len.into());
         if fnv1a(&schema) != entry.fingerprint.load(Ordering::Relaxed) {
             return Err(Corrupt { what: "fingerprint of a directory entry", found: fnv1a(&schema) }.into());
@@ -207,16 +192,18 @@ impl<'a> Directory<'a> {
 
     /// Takes the directory's lock, from a dead holder too: `settle` repairs what that one left.
     fn lock(&self, segment: &Segment) -> Result<Held<'a>, Error> {
-        let creating = self.inner.creating();
-        if creating.is_owned_by_current_thread() {
+        if CREATING.get() {
             return Err(Error::system("creating an object from within the creation of another", nix::Error::EDEADLK));
         }
         // A forked child must find the process's lock free.
         let no_fork = fork::hold();
-        let alone = creating.lock();
+        let alone = fork::lock(self.inner.creating(), &no_fork);
         let line = &self.state().lock;
         match line.acquire(&Others(segment), Entry::Recover, Deadline::NEVER) {
-            Ok(_) => Ok(Held { line, _alone: alone, _no_fork: no_fork }),
+            Ok(_) => {
+                CREATING.set(true);
+                Ok(Held { line, epoch: fork_epoch(), _alone: alone, _no_fork: no_fork })
+            }
             Err(LockError::Corrupt(corrupt)) => Err(corrupt.into()),
             Err(LockError::Member(error)) => Err(error.into()),
             // Recover ignores marks, NEVER does not time out, and who names no thread cannot meet itself.
@@ -258,14 +245,17 @@ impl<'a> Directory<'a> {
             return Err(ErrorKind::NoSpace { needed: len, free }.into());
         }
         let (state, end) = (self.state(), offset + len);
-        // 1. ORDERING: Release, with program order enough: only the next holder of the lock reads these words.
-        state.pending.store(offset, Ordering::Release);
-        // 2.
+        // 1. Only the next holder of the lock reads these words, so that program order is enough.
         let touched = state.touched.load(Ordering::Relaxed);
-        state.touched.store(touched.max(end), Ordering::Release);
+        state.touched.store(touched.max(end), Ordering::Relaxed);
+        shim::program_order();
         let dirty = touched.min(end).saturating_sub(offset);
         // SAFETY: offset + dirty is at most end, which lies in the mapping; the bytes belong to no object.
         unsafe { self.inner.at(offset).write_bytes(0, dirty as usize) };
+        shim::program_order();
+        // 2.
+        state.pending.store(offset, Ordering::Relaxed);
+        shim::program_order();
         Ok(end)
     }
 
@@ -304,9 +294,11 @@ impl<'a> Directory<'a> {
                 bucket.store(offset, Ordering::Release);
             }
         }
-        // 7., 8.
+        // 7. ORDERING: Release [dir/D2], for `first`.
         self.state().next_space.store(end, Ordering::Release);
-        self.state().pending.store(0, Ordering::Release);
+        shim::program_order();
+        // 8.
+        self.state().pending.store(0, Ordering::Relaxed);
     }
 
     fn bucket(&self, name: &str) -> &'a AtomicU64 {
@@ -326,6 +318,24 @@ impl<'a> Directory<'a> {
         }
         // SAFETY: checked above: inside the mapping and aligned to 64; atomics only.
         Ok(unsafe { self.inner.at(offset).cast::<EntryState>().as_ref() })
+    }
+
+    /// The fixed part of a READY entry, and its parts, which lie in the mapping.
+    fn ready(&self, offset: u64) -> Result<(&'a EntryState, Parts), Corrupt> {
+        let entry = self.entry(offset)?;
+        // ORDERING: Acquire [dir/D1].
+        let state = entry.state.load(Ordering::Acquire);
+        if state != READY {
+            return Err(Corrupt { what: "state of a directory entry", found: state.into() });
+        }
+        let parts = Parts {
+            name_len: entry.name_len.load(Ordering::Relaxed),
+            schema_len: entry.schema_len.load(Ordering::Relaxed),
+            body_at: entry.body_at.load(Ordering::Relaxed),
+            body_len: entry.body_len.load(Ordering::Relaxed),
+            len: entry.len.load(Ordering::Relaxed),
+        };
+        Ok((entry, parts.check(offset, self.inner.geometry().total)?))
     }
 
     fn name_of(&self, offset: u64, parts: &Parts) -> Vec<u8> {
@@ -351,16 +361,27 @@ impl<'a> Directory<'a> {
     }
 }
 
+thread_local! {
+    /// Whether this thread is in the middle of creating an object.
+    static CREATING: Cell<bool> = const { Cell::new(false) };
+}
+
 /// The directory's lock; released by any exit, a panic of `init` included.
 struct Held<'a> {
     line: &'a LockLine,
-    _alone: ReentrantMutexGuard<'a, ()>,
-    _no_fork: RwLockReadGuard<'static, ()>,
+    epoch: u32,
+    _alone: MutexGuard<'a, ()>,
+    _no_fork: Hold,
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.line.release();
+        CREATING.set(false);
+        // A child forked by `init` has neither lock.
+        if self.epoch == fork_epoch() {
+            // SAFETY: taken in `lock`; the directory is words only, nobody has references to data.
+            unsafe { self.line.release() };
+        }
     }
 }
 
