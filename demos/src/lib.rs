@@ -11,14 +11,19 @@
 //! | [`words`] | white space, lower case, invalid bytes |
 //! | [`long`] | the words too long for any table: read again from their file, piece by piece |
 //! | [`counts`] | the counting table, and its order |
+//! | [`totals`] | the sum of all tables |
 //! | [`block`] | a table as bytes: what a worker publishes |
 //! | [`mapreduce`] | the two sides: the parent that gives out ranges, the worker that counts them |
 //!
 //! [`zipf`] makes text for tests and measurements.
 
+pub mod block;
+pub mod catalogue;
 pub mod counts;
+pub mod ledger;
 pub mod long;
 pub mod ranges;
+pub mod totals;
 pub mod walk;
 pub mod words;
 pub mod zipf;

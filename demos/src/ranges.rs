@@ -79,6 +79,8 @@ impl Limits {
 pub enum Found<'a> {
     /// A word in its final form.
     Word(Word<'a>),
+    /// The same, of a word that held invalid UTF-8.
+    Replaced(Word<'a>),
     /// A word of this many bytes: too many for the buffer, see [`Limits::long`].
     Long(u64),
 }
@@ -111,7 +113,6 @@ pub struct Reader {
     filled: usize,
     /// Whether the file ends after `filled`.
     at_end: bool,
-    lossy: bool,
 }
 
 impl Reader {
@@ -124,11 +125,10 @@ impl Reader {
     pub fn new(limits: Limits) -> Reader {
         assert!(limits.long >= 2 && limits.buffer >= limits.long.saturating_add(3), "these limits leave no room");
         let buffer = vec![0; limits.buffer + 1 + PADDING].into_boxed_slice();
-        Reader { buffer, text: String::new(), limits, base: 0, filled: 0, at_end: false, lossy: false }
+        Reader { buffer, text: String::new(), limits, base: 0, filled: 0, at_end: false }
     }
 
-    /// Hands every word that starts in `range` to `each`, with the offset of its first byte, in order. True if one of them
-    /// held invalid UTF-8; a long word is not looked at.
+    /// Hands every word that starts in `range` to `each`, with the offset of its first byte, in order.
     ///
     /// # Errors
     ///
@@ -138,12 +138,12 @@ impl Reader {
         source: &impl Source,
         range: Range<u64>,
         mut each: impl FnMut(u64, Found<'_>) -> Result<(), E>,
-    ) -> Result<bool, RangeError<E>> {
+    ) -> Result<(), RangeError<E>> {
         self.base = range.start.saturating_sub(3);
-        (self.filled, self.at_end, self.lossy) = (0, false, false);
+        (self.filled, self.at_end) = (0, false);
         let mut at = 0;
         if range.is_empty() {
-            return Ok(false);
+            return Ok(());
         }
         loop {
             self.fill(source, &range).map_err(RangeError::Read)?;
@@ -163,7 +163,7 @@ impl Reader {
             at = 0;
         }
         let end = self.base + self.filled as u64;
-        if end < range.end { Err(RangeError::Shorter { end }) } else { Ok(self.lossy) }
+        if end < range.end { Err(RangeError::Shorter { end }) } else { Ok(()) }
     }
 
     /// Hands out the words from `buffer[at]` on. Returns where the first word starts that is incomplete or beyond the
@@ -216,8 +216,9 @@ impl Reader {
         if at.len() > self.limits.long {
             return each(offset, Found::Long(at.len() as u64));
         }
-        self.lossy |= words::lower(&self.buffer[at], &mut self.text);
-        each(offset, Found::Word(Word::new(self.text.as_bytes())))
+        let replaced = words::lower(&self.buffer[at], &mut self.text);
+        let word = Word::new(self.text.as_bytes());
+        each(offset, if replaced { Found::Replaced(word) } else { Found::Word(word) })
     }
 
     /// Follows the word that began at `start` and fills the buffer. Returns the place of its end in the buffer, or, for

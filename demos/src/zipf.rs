@@ -17,7 +17,7 @@ pub fn write(out: &mut impl Write, bytes: u64, distinct: u32, seed: u64) -> io::
         line.clear();
         while line.len() < 72 {
             // Every seventh word is one that has not come yet.
-            let rank = if next_new < distinct && random.next() % 7 == 0 {
+            let rank = if next_new < distinct && random.next().is_multiple_of(7) {
                 next_new += 1;
                 next_new - 1
             } else {
@@ -42,7 +42,7 @@ fn push_word(line: &mut Vec<u8>, rank: u32, random: &mut Random) {
         line.push(LETTERS[(rest % 20) as usize]);
         rest /= 20;
     }
-    if random.next() % 8 == 0 {
+    if random.next().is_multiple_of(8) {
         line[start].make_ascii_uppercase();
     }
     line.push(b' ');

@@ -26,7 +26,7 @@ fn in_ranges(mut source: &[u8], cuts: &[usize], limits: Limits) -> (Table, bool)
     let mut start = 0;
     for end in ends {
         let source = &mut source;
-        lossy |= reader
+        reader
             .read(source, start as u64..end as u64, |offset, found| {
                 let (word, replaced) = final_form(source, offset, found);
                 lossy |= replaced;
@@ -41,13 +41,21 @@ fn in_ranges(mut source: &[u8], cuts: &[usize], limits: Limits) -> (Table, bool)
 
 fn final_form(source: &impl Source, offset: u64, found: Found<'_>) -> (String, bool) {
     match found {
-        Found::Word(Word::Text(text)) => (String::from_utf8(text.to_vec()).unwrap(), false),
-        Found::Word(Word::Short(short)) => {
-            let bytes = short.to_bytes();
-            (String::from_utf8(bytes[..bytes[15].into()].to_vec()).unwrap(), false)
-        }
+        Found::Word(word) => (text_of(word), false),
+        Found::Replaced(word) => (text_of(word), true),
         Found::Long(len) => read_long(source, offset, len).unwrap(),
     }
+}
+
+fn text_of(word: Word<'_>) -> String {
+    let bytes = match word {
+        Word::Text(text) => text.to_vec(),
+        Word::Short(short) => {
+            let bytes = short.to_bytes();
+            bytes[..bytes[15].into()].to_vec()
+        }
+    };
+    String::from_utf8(bytes).unwrap()
 }
 
 /// Small enough that every text is cut by the end of a buffer, and that many words are long.

@@ -36,7 +36,7 @@ fn what_is_left_out() {
     folder.write("kept", "");
     folder.write(".hidden", "");
     folder.write(".git/config", "");
-    folder.write("cache/CACHEDIR.TAG", &format!("{SIGNATURE}\n# made by a test"));
+    folder.write("cache/CACHEDIR.TAG", format!("{SIGNATURE}\n# made by a test"));
     folder.write("cache/below/x", "");
     symlink(folder.path().join("kept"), folder.path().join("link")).unwrap();
     symlink(folder.path(), folder.path().join("loop")).unwrap();
