@@ -46,7 +46,7 @@
 //! these calls [`init`] first thing in `main`.
 
 use crate::error::{Refusal, Step};
-use crate::luggage::Packed;
+use crate::luggage::{Inbound, Outbound};
 use crate::message::{Failure, Launch, Panic};
 use crate::parcel::{self, Inbox, Kind, PACKET_BYTES, ReceiveError};
 use crate::sys::image::{self, Image};
@@ -196,7 +196,7 @@ fn can_be_started_again(image: &Image) -> Result<(), SpawnError> {
 struct Entered {
     socket: OwnedFd,
     launch: Launch,
-    arguments: Packed,
+    arguments: Inbound,
 }
 
 /// Whether descriptor 0 holds a launch made by this user.
@@ -223,6 +223,7 @@ fn enter() -> Result<Entered, ()> {
     unsafe { std::env::remove_var(MARKER) };
     exec::ignore_sigpipe();
     exec::show_name(&launch.name);
+    ipc_core::set_member_name(&launch.name);
     let Launch { name, lineage, is_daemon, .. } = launch.clone();
     let _first = CURRENT.set(Current { name, lineage, is_daemon });
     // 6.
@@ -239,7 +240,7 @@ fn enter() -> Result<Entered, ()> {
 
 type Streams = [Option<OwnedFd>; 3];
 
-fn receive_launch(socket: &OwnedFd) -> Result<(Launch, Streams, Packed), Refusal> {
+fn receive_launch(socket: &OwnedFd) -> Result<(Launch, Streams, Inbound), Refusal> {
     let mut buffer = vec![0; PACKET_BYTES];
     let bad = |error| match error {
         ReceiveError::LostDescriptors => Refusal::NoDescriptors,
@@ -255,7 +256,7 @@ fn receive_launch(socket: &OwnedFd) -> Result<(Launch, Streams, Packed), Refusal
     if streams.iter().filter(|stream| stream.is_some()).count() != launch.streams.iter().filter(|&&came| came).count() {
         return Err(Refusal::BadLaunch);
     }
-    Ok((launch, streams, Packed { bytes, luggage: descriptors.collect() }))
+    Ok((launch, streams, Inbound { bytes, descriptors: descriptors.collect() }))
 }
 
 fn restore_streams(streams: &Streams) -> std::io::Result<()> {
@@ -357,11 +358,11 @@ impl ControlLine {
     }
 
     /// Sends how the task ended; returns the exit code.
-    fn conclude(&self, ended: std::thread::Result<Result<Packed, Failure>>) -> i32 {
+    fn conclude(&self, ended: std::thread::Result<Result<Outbound, Failure>>) -> i32 {
         let Some(socket) = self.get() else { return FAILED };
         let (sent, code) = match ended {
             Ok(Ok(result)) => {
-                let luggage: Vec<_> = result.luggage.iter().map(|d| d.as_fd()).collect();
+                let luggage: Vec<_> = result.descriptors().collect();
                 (parcel::send(socket, Kind::Returned, &[&result.bytes], &luggage, Blocking::Yes), 0)
             }
             Ok(Err(failure)) => (say_failed(socket, &failure), FAILED),

@@ -4,7 +4,7 @@ use crate::ExitStatus;
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// Why no child was started. Nothing is left behind: no process, no descriptor, and the function has not run.
+/// Why no child was started. Nothing is left behind: no process, no descriptor of it, and the function has not run.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {

@@ -77,8 +77,8 @@ impl State {
         self.events = None;
         for order in self.orders.drain(..) {
             let crate::start::Order { arguments, streams, keep, answer, .. } = order;
-            drop((arguments, streams));
-            std::mem::forget(keep);
+            drop(streams);
+            std::mem::forget((arguments, keep));
             // Its other end belongs to a thread that does not exist here.
             std::mem::forget(answer);
         }

@@ -1,41 +1,61 @@
-//! The way in for handles: values are serialised and deserialised on a journey on which handles may be among them.
+//! How values and the handles among them are packed: bytes, and beside them the descriptors that the handles need.
 //!
-//! The one file that knows how ipc-core carries handles. Bytes are postcard; descriptors travel beside them.
+//! The one file that knows the codec (postcard) and how ipc-core carries handles.
 
 use crate::error::{CodecError, DecodeError, EncodeError};
-use std::os::fd::OwnedFd;
+use ipc_core::transport::{self, Luggage};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-/// Bytes with the descriptors that the handles in them refer to.
+/// Values about to leave. Holds the segments of the handles among them open.
 #[derive(Debug, Default)]
-pub(crate) struct Packed {
+pub(crate) struct Outbound {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) luggage: Vec<OwnedFd>,
+    luggage: Luggage,
 }
 
-/// Runs `encode`, which appends values to the bytes it is given, on an outward journey.
-pub(crate) fn pack<E>(encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Packed, E> {
+impl Outbound {
+    /// The descriptors that must go along, in this order.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.luggage.segments().iter().map(|segment| segment.as_fd())
+    }
+}
+
+/// Values that have arrived.
+#[derive(Debug, Default)]
+pub(crate) struct Inbound {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) descriptors: Vec<OwnedFd>,
+}
+
+/// Runs `encode`, which appends values to the bytes it is given. Handles can be among them.
+pub(crate) fn pack<E>(encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Outbound, E> {
     let mut bytes = Vec::new();
-    encode(&mut bytes)?;
-    Ok(Packed { bytes, luggage: Vec::new() })
+    let (encoded, luggage) = transport::send(|| encode(&mut bytes));
+    encoded.map(|()| Outbound { bytes, luggage })
 }
 
-/// Runs `decode` on the bytes, on the journey inward.
-pub(crate) fn unpack<T>(packed: Packed, decode: impl FnOnce(&[u8]) -> T) -> T {
-    let Packed { bytes, luggage } = packed;
-    drop(luggage);
-    decode(&bytes)
+/// Runs `decode` on the bytes. Handles among them attach through the descriptors that came along.
+pub(crate) fn unpack<T>(inbound: Inbound, decode: impl FnOnce(&[u8]) -> T) -> T {
+    let Inbound { bytes, descriptors } = inbound;
+    transport::receive(descriptors, || decode(&bytes))
 }
 
-/// Appends one value.
+/// Appends one value; within [`pack`].
 pub(crate) fn append<T: serde::Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<(), EncodeError> {
     let whole = std::mem::take(bytes);
-    *bytes = postcard::to_extend(value, whole).map_err(|e| EncodeError::Codec(CodecError::new(e)))?;
+    *bytes = postcard::to_extend(value, whole).map_err(|codec| match transport::take_error() {
+        Some(handle) => EncodeError::Handle(handle),
+        None => EncodeError::Codec(CodecError::new(codec)),
+    })?;
     Ok(())
 }
 
-/// Takes one value off the front of the bytes.
+/// Takes one value off the front of the bytes; within [`unpack`].
 pub(crate) fn take<T: serde::de::DeserializeOwned>(bytes: &mut &[u8]) -> Result<T, DecodeError> {
-    let (value, rest) = postcard::take_from_bytes(bytes).map_err(|e| DecodeError::Codec(CodecError::new(e)))?;
+    let (value, rest) = postcard::take_from_bytes(bytes).map_err(|codec| match transport::take_error() {
+        Some(handle) => DecodeError::Handle(handle),
+        None => DecodeError::Codec(CodecError::new(codec)),
+    })?;
     *bytes = rest;
     Ok(value)
 }

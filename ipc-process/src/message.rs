@@ -3,8 +3,8 @@
 //! Sender and receiver are the same program, so the form has no version of its own; that they are is checked first.
 
 use crate::error::{AttachError, Garbled, ProcessError, Refusal, ResultError};
+use crate::luggage::Inbound;
 use serde::{Deserialize, Serialize};
-use std::os::fd::OwnedFd;
 
 /// What a child is told; the arguments follow in the body.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -49,10 +49,7 @@ pub(crate) enum Failure {
 /// The last word of a child, as its parent keeps it.
 #[derive(Debug)]
 pub(crate) enum Report {
-    Returned {
-        bytes: Vec<u8>,
-        luggage: Vec<OwnedFd>,
-    },
+    Returned(Inbound),
     Panicked(Panic),
     Failed(Failure),
     /// It came, but could not be taken in.

@@ -3,7 +3,7 @@
 use crate::ExitStatus;
 use crate::door;
 use crate::error::{ProcessError, ResultError, SignalError, SpawnError, WaitError};
-use crate::luggage::{self, Packed};
+use crate::luggage;
 use crate::message::{Launch, Report};
 use crate::start::Order;
 use crate::supervisor::{self, Handle};
@@ -133,7 +133,7 @@ impl<R> Process<R> {
     {
         let (status, report) = self.handle.finish().map_err(ProcessError::Wait)?;
         match report {
-            Some(Report::Returned { bytes, luggage }) => luggage::unpack(Packed { bytes, luggage }, |mut bytes| {
+            Some(Report::Returned(result)) => luggage::unpack(result, |mut bytes| {
                 let result = luggage::take(&mut bytes)?;
                 luggage::finish(bytes).map(|()| result)
             })

@@ -5,7 +5,7 @@
 
 use crate::door;
 use crate::error::SpawnError;
-use crate::luggage::Packed;
+use crate::luggage::Outbound;
 use crate::message::Launch;
 use crate::parcel::{self, Kind};
 use crate::supervisor::{Handle, Keep};
@@ -18,11 +18,12 @@ use std::sync::mpsc::SyncSender;
 /// A job for the supervisor.
 pub(crate) struct Order {
     pub(crate) launch: Launch,
-    pub(crate) arguments: Packed,
+    pub(crate) arguments: Outbound,
+    /// What `arguments` were made from.
+    pub(crate) keep: Keep,
     /// What the child gets as standard input, output and error in place of this process's.
     pub(crate) streams: [Option<OwnedFd>; 3],
     pub(crate) marker: &'static str,
-    pub(crate) keep: Keep,
     pub(crate) answer: SyncSender<Result<Handle, SpawnError>>,
 }
 
@@ -42,20 +43,22 @@ pub(crate) struct Attempt {
 
 /// Steps 3 and 4 of `supervisor.rs`. Nothing is left if it fails.
 pub(crate) fn start(order: Order) -> Attempt {
-    let Order { mut launch, arguments, streams, marker, keep, answer } = order;
+    let Order { mut launch, mut arguments, streams, marker, keep, answer } = order;
     let started = prepare(&mut launch, &arguments, &streams).and_then(|(ours, theirs)| {
         // 4.
         let pid = exec::start_self(theirs.as_fd(), door::MARKER, marker);
         let pid = pid.map_err(|e| SpawnError::system("to start this program again (/proc/self/exe)", e))?;
         Ok(Started { pid, socket: ours })
     });
-    Attempt { answer, keep, started }
+    arguments.bytes = Vec::new();
+    // Segments among them are for the keeper to let go of, who does it without a lock.
+    Attempt { answer, keep: Box::new((arguments, keep)), started }
 }
 
 /// Step 3: a socket pair with the launch in it; ours and theirs.
 fn prepare(
     launch: &mut Launch,
-    arguments: &Packed,
+    arguments: &Outbound,
     streams: &[Option<OwnedFd>; 3],
 ) -> Result<(OwnedFd, OwnedFd), SpawnError> {
     let (ours, theirs) = socket::pair().map_err(|e| SpawnError::system("a socket pair", e))?;
@@ -63,8 +66,7 @@ fn prepare(
     let stdin = streams[0].as_ref().map(|s| s.as_fd()).or_else(|| stdio::standard(0));
     let given = [stdin, streams[1].as_ref().map(|s| s.as_fd()), streams[2].as_ref().map(|s| s.as_fd())];
     launch.streams = given.map(|stream| stream.is_some());
-    let luggage = arguments.luggage.iter().map(|d| d.as_fd());
-    let descriptors: Vec<BorrowedFd<'_>> = given.into_iter().flatten().chain(luggage).collect();
+    let descriptors: Vec<BorrowedFd<'_>> = given.into_iter().flatten().chain(arguments.descriptors()).collect();
     let head = postcard::to_allocvec(launch);
     let head = head.map_err(|_| SpawnError::system("the launch", ErrorKind::OutOfMemory.into()))?;
     parcel::send(ours.as_fd(), Kind::Launch, &[&head, &arguments.bytes], &descriptors, Blocking::No)

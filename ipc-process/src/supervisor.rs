@@ -48,6 +48,7 @@
 use crate::ExitStatus;
 use crate::error::{Garbled, ResultError, SignalError, SpawnError, WaitError};
 use crate::fork;
+use crate::luggage::Inbound;
 use crate::message::Report;
 use crate::parcel::{Inbox, Kind, PACKET_BYTES, Parcel, ReceiveError};
 use crate::start::{self, Order};
@@ -356,7 +357,7 @@ fn listen(events: EventsRef<'static>, id: u64, buffer: &mut [u8]) {
 fn understand(heard: Result<Parcel, ReceiveError>) -> Report {
     let bytes = heard.and_then(|Parcel { kind, body, descriptors }| Ok((kind, body.into_bytes()?, descriptors)));
     match bytes {
-        Ok((Kind::Returned, bytes, luggage)) => Report::Returned { bytes, luggage },
+        Ok((Kind::Returned, bytes, descriptors)) => Report::Returned(Inbound { bytes, descriptors }),
         Ok((Kind::Panicked, bytes, _)) => {
             postcard::from_bytes(&bytes).map_or(Report::Garbled(Garbled::Content), Report::Panicked)
         }

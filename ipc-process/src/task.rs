@@ -24,7 +24,7 @@
 //! A name that is registered by hand, which other programs could be told, is another form of [`TaskRef`] and not built yet.
 
 use crate::error::{AttachError, DecodeError, EncodeError, Refusal};
-use crate::luggage::{self, Packed};
+use crate::luggage::{self, Inbound, Outbound};
 use crate::message::{Failure, TaskRef};
 use crate::sys::image::{Image, Use};
 use serde::Serialize;
@@ -35,7 +35,7 @@ use std::ptr::NonNull;
 const MAGIC: u64 = u64::from_le_bytes(*b"ipc-task");
 
 /// Runs a task on packed arguments. Calls its last argument once all arguments are attached, before the function.
-pub(crate) type Run = fn(Packed, &mut dyn FnMut()) -> Result<Packed, Failure>;
+pub(crate) type Run = fn(Inbound, &mut dyn FnMut()) -> Result<Outbound, Failure>;
 
 /// A function or a closure that captures nothing, to be called with the tuple `A`.
 ///
@@ -183,12 +183,12 @@ fn find_in(image: &Image, offset: u64) -> Option<&'static Table> {
     Some(unsafe { &*table })
 }
 
-fn run<F, A>(packed: Packed, attached: &mut dyn FnMut()) -> Result<Packed, Failure>
+fn run<F, A>(inbound: Inbound, attached: &mut dyn FnMut()) -> Result<Outbound, Failure>
 where
     F: Task<A, Output: Serialize>,
     A: Arguments,
 {
-    let arguments = luggage::unpack(packed, A::take_from)
+    let arguments = luggage::unpack(inbound, A::take_from)
         .map_err(|(argument, error)| Failure::Attach { argument: argument as u32, source: AttachError::from(error) })?;
     attached();
     let result = conjure::<F>().call(arguments);
@@ -216,10 +216,11 @@ mod tests {
         Image::of_this_program().expect("tests are programs")
     }
 
-    fn run_here(task: &TaskRef, arguments: impl Arguments) -> Result<Packed, Failure> {
-        let packed = luggage::pack(|bytes| arguments.append_to(bytes)).expect("encode");
+    fn run_here(task: &TaskRef, arguments: impl Arguments) -> Result<Outbound, Failure> {
+        let bytes = luggage::pack(|bytes| arguments.append_to(bytes)).expect("encode").bytes;
+        let inbound = Inbound { bytes, descriptors: Vec::new() };
         let mut times = 0;
-        let result = find(image(), task).expect("find")(packed, &mut || times += 1);
+        let result = find(image(), task).expect("find")(inbound, &mut || times += 1);
         assert_eq!(times, result.is_ok() as u32, "attached is said once, and only if it is so");
         result
     }
@@ -270,6 +271,7 @@ mod tests {
 
     #[test]
     fn eight_arguments() {
+        #[allow(clippy::too_many_arguments)]
         fn eight(a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8, h: u8) -> Vec<u8> {
             vec![a, b, c, d, e, f, g, h]
         }
