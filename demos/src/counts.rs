@@ -4,10 +4,10 @@
 //!
 //! | part | bytes | what it is |
 //! |---|---|---|
-//! | `slots` | 24 for each slot; a third to two thirds of them are taken | open addressing: the packed word, or the hash and place of a long text, and the count |
+//! | `slots` | 24 for each slot; a half to three quarters of them are taken | open addressing: the packed word, or the hash and place of a long text, and the count |
 //! | `text` | their length | the texts of more than 15 bytes, end to end |
 //!
-//! So a million words take 48 MiB, and for a moment, while the table doubles, half as much again.
+//! So a million words take 31 to 46 MiB, and for a moment, while the table grows by half, two thirds more.
 //!
 //! # Speed
 //!
@@ -31,6 +31,8 @@ pub struct Counts {
     text: Vec<u8>,
     batch: Vec<Waiting>,
     distinct: usize,
+    /// The most slots to take, if that is enough.
+    slots_max: usize,
     /// Sum of the lengths of all distinct words.
     text_bytes: usize,
     total: u64,
@@ -93,12 +95,20 @@ impl Counts {
     /// The most bytes of all that wait.
     pub const BATCH_BYTES: usize = Self::BATCH * SHORT_MAX;
 
-    /// An empty table.
+    /// An empty table of any size.
     #[must_use]
     pub fn new() -> Counts {
+        Counts::of_size(usize::MAX)
+    }
+
+    /// An empty table that needs no more than `bytes` of slots as long as it has no more than
+    /// [`words_in`](Self::words_in) so many words.
+    #[must_use]
+    pub fn of_size(bytes: usize) -> Counts {
         let random = RandomState::new();
         Counts {
             slots: vec![Slot::FREE; 1024],
+            slots_max: (bytes / size_of::<Slot>()).max(1024),
             text: Vec::new(),
             batch: Vec::with_capacity(Self::BATCH),
             distinct: 0,
@@ -108,22 +118,38 @@ impl Counts {
         }
     }
 
-    /// Counts `word` `by` more times. The empty word is none.
+    /// How many words fit into so many bytes of slots.
+    #[must_use]
+    pub fn words_in(bytes: usize) -> usize {
+        Self::most_words((bytes / size_of::<Slot>()).max(1024))
+    }
+
+    /// Open addressing needs free slots.
+    fn most_words(slots: usize) -> usize {
+        slots - slots / 4
+    }
+
+    /// Counts `word` `by` more times; true if the table may have grown. The empty word is none.
     ///
     /// # Panics
     ///
     /// If the word has more than [`TEXT_MAX`] bytes, or at 64 GiB of texts.
     #[inline]
-    pub fn add(&mut self, word: Word<'_>, by: u64) {
+    pub fn add(&mut self, word: Word<'_>, by: u64) -> bool {
         match word {
             Word::Short(short) => {
                 let hash = fold(short.lo ^ self.seed[0], short.hi ^ self.seed[1]);
                 self.batch.push(Waiting { hash, short, by });
-                if self.batch.len() == Self::BATCH {
+                let is_full = self.batch.len() == Self::BATCH;
+                if is_full {
                     self.settle();
                 }
+                is_full
             }
-            Word::Text(text) => self.add_text(text, by),
+            Word::Text(text) => {
+                self.add_text(text, by);
+                true
+            }
         }
     }
 
@@ -183,9 +209,9 @@ impl Counts {
 
     /// Counts what waits.
     fn settle(&mut self) {
-        let mask = self.slots.len() - 1;
+        let slots = &self.slots;
         // Only to have the slots in the nearest cache; the sum keeps the loads from being dropped.
-        black_box(self.batch.iter().fold(0, |sum, waiting| sum ^ self.slots[waiting.hash as usize & mask].hi));
+        black_box(self.batch.iter().fold(0, |sum, waiting| sum ^ slots[home(waiting.hash, slots.len())].hi));
         for index in 0..self.batch.len() {
             let Waiting { hash, short: Short { lo, hi }, by } = self.batch[index];
             self.add_slot(hash, Slot { lo, hi, count: by }, |slot, _| slot.lo == lo && slot.hi == hi);
@@ -209,8 +235,7 @@ impl Counts {
     #[inline]
     fn add_slot(&mut self, hash: u64, new: Slot, same: impl Fn(&Slot, &[u8]) -> bool) -> bool {
         self.total += new.count;
-        let mask = self.slots.len() - 1;
-        let mut at = hash as usize & mask;
+        let mut at = home(hash, self.slots.len());
         loop {
             let slot = &mut self.slots[at];
             if same(slot, &self.text) {
@@ -221,24 +246,27 @@ impl Counts {
                 *slot = new;
                 self.distinct += 1;
                 self.text_bytes += new.length();
-                if self.distinct * 3 > self.slots.len() * 2 {
+                if self.distinct > Self::most_words(self.slots.len()) {
                     self.grow();
                 }
                 return true;
             }
-            at = (at + 1) & mask;
+            at = next(at, self.slots.len());
         }
     }
 
     #[cold]
     fn grow(&mut self) {
-        let mask = self.slots.len() * 2 - 1;
-        let old = std::mem::replace(&mut self.slots, vec![Slot::FREE; mask + 1]);
+        let len = self.slots.len();
+        let longer = len + len / 2;
+        // At the limit; or beyond it, rather than fail.
+        let len = if len < self.slots_max { longer.min(self.slots_max) } else { longer };
+        let old = std::mem::replace(&mut self.slots, vec![Slot::FREE; len]);
         for slot in old.into_iter().filter(|slot| slot.hi != 0) {
             let hash = if slot.is_text() { slot.lo } else { fold(slot.lo ^ self.seed[0], slot.hi ^ self.seed[1]) };
-            let mut at = hash as usize & mask;
+            let mut at = home(hash, len);
             while self.slots[at].hi != 0 {
-                at = (at + 1) & mask;
+                at = next(at, len);
             }
             self.slots[at] = slot;
         }
@@ -278,6 +306,17 @@ impl Text<'_> {
 #[must_use]
 pub fn by_rank(a: &[u8], a_count: u64, b: &[u8], b_count: u64) -> Ordering {
     b_count.cmp(&a_count).then_with(|| a.cmp(b))
+}
+
+/// Where the search for a hash starts in a table of any length.
+#[inline]
+fn home(hash: u64, len: usize) -> usize {
+    ((u128::from(hash) * len as u128) >> 64) as usize
+}
+
+#[inline]
+fn next(at: usize, len: usize) -> usize {
+    if at + 1 == len { 0 } else { at + 1 }
 }
 
 #[inline]
@@ -337,6 +376,20 @@ mod tests {
         }
         assert_eq!((counts.distinct(), counts.total()), (100_000, 300_000));
         assert!(counts.iter().all(|(_, count)| count == 3));
+    }
+
+    #[test]
+    fn a_table_of_a_size_keeps_to_it() {
+        let bytes = 100_000;
+        let words = Counts::words_in(bytes);
+        let mut counts = Counts::of_size(bytes);
+        for n in 0..words {
+            counts.add(Word::new(n.to_string().as_bytes()), 1);
+        }
+        assert_eq!(counts.distinct(), words);
+        assert!(words > 3000 && counts.slots.len() * size_of::<Slot>() <= bytes);
+        counts.add(Word::new(b"one more"), 1);
+        assert_eq!(counts.iter().count(), words + 1);
     }
 
     #[test]

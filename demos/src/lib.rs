@@ -22,6 +22,7 @@ pub mod catalogue;
 pub mod counts;
 pub mod ledger;
 pub mod long;
+pub mod mapreduce;
 pub mod ranges;
 pub mod totals;
 pub mod walk;

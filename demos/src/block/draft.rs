@@ -32,6 +32,12 @@ pub struct NoRoom {
 }
 
 impl Draft {
+    /// An empty draft with this table.
+    #[must_use]
+    pub fn with(counts: Counts) -> Draft {
+        Draft { counts, ..Draft::default() }
+    }
+
     /// The most bytes that [`write`](Self::write) can need now and after one more of everything.
     #[must_use]
     pub fn bound(&self) -> usize {
