@@ -11,10 +11,10 @@ use crate::Deadline;
 use std::ops::Deref;
 
 #[cfg(not(ipc_loom))]
-pub use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+pub use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 #[cfg(ipc_loom)]
-pub use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+pub use loom::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 /// Why a futex sleep ended. None of these promises that the word changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,34 @@
 //! Build your own primitive: the parts that the types of this workspace are made of.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`Object`], [`Blueprint`], [`Place`], [`Kind`] | something placed in a segment |
+//! | [`Owner`], [`Census`], [`Verdict`] | who owns a word, and whether they live |
+//! | [`LockLine`], [`RawLock`], [`Guard`] | the crash-aware lock word, with data, with the guard |
+//! | [`WaitWord`], [`Waiters`], [`Pause`], [`Backoff`] | sleeping until something may have changed |
+//! | [`fork_epoch`] | how a handle notices that it was inherited by `fork` |
 
 mod backoff;
 mod census;
+#[cfg(not(ipc_loom))]
+mod guard;
+pub mod lock_line;
 mod owner;
 mod wait_word;
+mod waiters;
 
+#[cfg(not(ipc_loom))]
+pub use crate::layout::entry::Kind;
+#[cfg(not(ipc_loom))]
+pub use crate::member::{RepairRight, fork_epoch};
+pub use crate::plain::{load_plain, scrub_padding, store_plain};
+#[cfg(not(ipc_loom))]
+pub use crate::segment::{Blueprint, Object, Place};
 pub use backoff::Backoff;
 pub use census::{Census, Verdict};
+#[cfg(not(ipc_loom))]
+pub use guard::{Guard, Guarded, RawLock};
+pub use lock_line::{Cause, LockError, LockLine};
 pub use owner::Owner;
 pub use wait_word::{Pause, RECHECK_FIRST, RECHECK_MOST, Slept, WaitWord};
+pub use waiters::{Registration, Waiters};

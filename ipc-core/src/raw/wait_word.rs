@@ -34,13 +34,13 @@
 //! # Wrap-around
 //!
 //! `event` wraps after 2^32 notifications: a sleeper is fooled only if exactly that many fall between its steps 1 and 4, and
-//! then sleeps one re-check interval. The count saturates in practice at 65 535 sleepers per word; past that it carries into
-//! the generation, which is a purge: again one interval.
+//! then sleeps one re-check interval. For the count see [`Waiters`].
 //!
 //! Source: event counts (Reed and Kanodia, 1979); the futex form is folklore, the generation is ours.
 
+use super::Waiters;
 use crate::Deadline;
-use crate::shim::{self, AtomicU32, Futex, Ordering, Woken, fence};
+use crate::shim::{self, Futex, Ordering, Woken, fence};
 use std::time::Duration;
 
 /// How long a sleeper sleeps before it looks at the state itself: the first time, and at most.
@@ -73,7 +73,7 @@ pub const RECHECK_MOST: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct WaitWord {
     event: Futex,
-    waiters: AtomicU32,
+    waiters: Waiters,
 }
 
 #[cfg(not(ipc_loom))]
@@ -121,12 +121,10 @@ impl Default for Pause {
     }
 }
 
-const COUNT: u32 = 0xffff;
-
 impl WaitWord {
     /// A word with nobody asleep.
     pub fn new() -> Self {
-        Self { event: Futex::new(0), waiters: AtomicU32::new(0) }
+        Self { event: Futex::new(0), waiters: Waiters::new() }
     }
 
     /// Sleeps until notified, unless `ready()`; at most until `deadline`, and at most one re-check interval of `pause`.
@@ -137,7 +135,8 @@ impl WaitWord {
     pub fn sleep(&self, pause: &mut Pause, deadline: Deadline, ready: impl FnOnce() -> bool) -> Slept {
         // 1. ORDERING: Acquire [wait/W2]: a later event value than this one means that the waker's step a is visible.
         let seen = self.event.load(Ordering::Acquire);
-        let generation = self.register();
+        // 2., 3.
+        let registration = self.waiters.register();
         let slept = if ready() {
             Slept::Woken
         } else {
@@ -148,7 +147,8 @@ impl WaitWord {
                 Woken::TimedOut => Slept::Recheck,
             }
         };
-        self.leave(generation);
+        // 5.
+        self.waiters.leave(registration);
         slept
     }
 
@@ -158,8 +158,8 @@ impl WaitWord {
     /// [`notify_fenced`](Self::notify_fenced). Callable from a signal handler.
     #[inline]
     pub fn notify(&self, n: u32) {
-        // ORDERING: SeqCst [wait/W1]: ordered after the caller's read-modify-write.
-        if self.waiters.load(Ordering::SeqCst) & COUNT != 0 {
+        // b.
+        if self.waiters.is_anybody() {
             self.wake(n);
         }
     }
@@ -182,38 +182,18 @@ impl WaitWord {
 
     /// For a repairer: forgets the counts that the dead left, and wakes everybody to look again.
     pub fn purge(&self) {
-        let waiters = self.waiters.load(Ordering::SeqCst);
-        let next = (waiters & !COUNT).wrapping_add(COUNT + 1);
-        // Lost to a concurrent change: that sleeper or repairer is alive, and the wake below is what counts.
-        let _ = self.waiters.compare_exchange(waiters, next, Ordering::SeqCst, Ordering::Relaxed);
+        self.waiters.purge();
         self.wake(u32::MAX);
     }
 
-    /// How many are registered, the dead included.
-    pub fn sleepers(&self) -> u32 {
-        self.waiters.load(Ordering::Relaxed) & COUNT
+    /// The registered sleepers, for waiting on several words at once.
+    pub fn waiters(&self) -> &Waiters {
+        &self.waiters
     }
 
     /// The number of notifications so far, modulo 2^32, and the futex: for waiting on several words at once.
     pub fn event(&self) -> &Futex {
         &self.event
-    }
-
-    /// Step 2: registers a sleeper; returns the generation that [`leave`](Self::leave) wants back.
-    pub fn register(&self) -> u32 {
-        // 2. ORDERING: SeqCst [wait/W1]: registration before the check of step 3.
-        self.waiters.fetch_add(1, Ordering::SeqCst) >> 16
-    }
-
-    /// Step 5: takes the registration back, unless a purge already did.
-    pub fn leave(&self, generation: u32) {
-        let mut waiters = self.waiters.load(Ordering::Relaxed);
-        while waiters >> 16 == generation && waiters & COUNT != 0 {
-            match self.waiters.compare_exchange_weak(waiters, waiters - 1, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return,
-                Err(now) => waiters = now,
-            }
-        }
     }
 }
 
@@ -230,15 +210,10 @@ mod tests {
     #[test]
     fn a_dead_sleeper_costs_a_wake_not_a_hang() {
         let word = WaitWord::new();
-        let dead = word.register();
-        assert_eq!(word.sleepers(), 1);
+        word.waiters().register();
+        word.notify(1);
         word.purge();
-        assert_eq!(word.sleepers(), 0);
-        let live = word.register();
-        word.leave(dead);
-        assert_eq!(word.sleepers(), 1, "the dead one's generation takes nothing from the living");
-        word.leave(live);
-        assert_eq!(word.sleepers(), 0);
+        assert!(!word.waiters().is_anybody());
     }
 
     #[test]
@@ -252,7 +227,7 @@ mod tests {
     fn a_ready_condition_does_not_sleep() {
         let word = WaitWord::new();
         assert_eq!(word.sleep(&mut Pause::new(), Deadline::NEVER, || true), Slept::Woken);
-        assert_eq!(word.sleepers(), 0);
+        assert!(!word.waiters().is_anybody());
     }
 
     #[test]

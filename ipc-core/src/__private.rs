@@ -1,0 +1,18 @@
+//! What the code written by the attribute macros names. Not for people; it may change in any release.
+//!
+//! A crate that re-exports `#[plain]` to users who depend on that crate alone re-exports this module at its root too, and
+//! takes the form of the attribute that leads there: `pub use ipc_core::__private::plain_via_queue as plain;`.
+
+pub use crate::plain::{Field, Plain, Schema};
+pub use ipc_core_macros::{plain_via_process, plain_via_queue, plain_via_sync};
+pub use zerocopy;
+
+use std::ops::Range;
+
+/// Visits the bytes from `end`, where a field ends, to `next`, where the next one or the struct's end is.
+#[inline(always)]
+pub fn gap(base: usize, end: usize, next: usize, visit: &mut impl FnMut(Range<usize>)) {
+    if end < next {
+        visit(base + end..base + next);
+    }
+}

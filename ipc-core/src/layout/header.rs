@@ -1,0 +1,246 @@
+//! The header of a segment: which bytes mean what, and what is checked before a mapping is believed.
+//!
+//! | offset | type    | name        | checked on attach                                    |
+//! |--------|---------|-------------|------------------------------------------------------|
+//! | 0      | u64     | magic       | equal                                                |
+//! | 8      | u32     | version     | equal; unknown versions are refused                  |
+//! | 12     | u32     | endian      | equal                                                |
+//! | 16     | u64 × 2 | id          | not zero; equal to a ticket's                        |
+//! | 32     | u64     | total       | equal to the size of the file                        |
+//! | 40     | u64     | rows_at     | } what `Geometry::new` computes from `rows`,         |
+//! | 48     | u64     | buckets_at  | } `buckets` and `total`; nothing is taken on trust   |
+//! | 56     | u64     | space_at    | }                                                    |
+//! | 64     | u32     | rows        | 1 to 65 535                                          |
+//! | 68     | u32     | buckets     | a power of two, at most 2^20                         |
+//! | 72     | u32     | creator_pid | recorded only                                        |
+//! | 76     | u32     | flags       | known bits only                                      |
+//! | 80     | u64     | pid_ns      | recorded only                                        |
+//! | 88     | u64 × 2 | boot        | recorded only                                        |
+//!
+//! The header is written once, before the segment has a name or a second process. Attaching copies the geometry into the
+//! handle; it is never read from shared memory again.
+
+use crate::error::{Error, ErrorKind};
+use crate::sys::process::Identity;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// `IPCSEGM` and a byte that no text contains.
+pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"IPCSEGM\xf1");
+/// The layout this code reads and writes.
+pub(crate) const VERSION: u32 = 1;
+const ENDIAN: u32 = 0x0102_0304;
+
+/// Most member rows: the row field of an owner word has 16 bits.
+pub(crate) const MAX_ROWS: u32 = u16::MAX as u32;
+const MAX_BUCKETS: u32 = 1 << 20;
+
+/// Bytes of a member row.
+pub(crate) const ROW_BYTES: u64 = 128;
+/// Where the directory's lock line and state lie.
+pub(crate) const DIRECTORY_AT: u64 = 256;
+/// Where the member rows begin.
+pub(crate) const ROWS_AT: u64 = 512;
+/// The unit in which segments are sized.
+pub(crate) const PAGE: u64 = 4096;
+/// The unit in which space is given to objects.
+pub(crate) const GRAIN: u64 = 64;
+
+/// The fixed part of a segment's first bytes.
+#[repr(C, align(64))]
+pub(crate) struct HeaderState {
+    magic: AtomicU64,
+    version: AtomicU32,
+    endian: AtomicU32,
+    id: [AtomicU64; 2],
+    total: AtomicU64,
+    rows_at: AtomicU64,
+    buckets_at: AtomicU64,
+    space_at: AtomicU64,
+    rows: AtomicU32,
+    buckets: AtomicU32,
+    creator_pid: AtomicU32,
+    flags: AtomicU32,
+    pid_ns: AtomicU64,
+    boot: [AtomicU64; 2],
+}
+
+const _: () = assert!(size_of::<HeaderState>() <= DIRECTORY_AT as usize);
+
+/// The shape of a segment, as copied into every handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub id: u128,
+    pub total: u64,
+    pub rows: u32,
+    pub buckets: u32,
+    pub buckets_at: u64,
+    pub space_at: u64,
+}
+
+impl Geometry {
+    /// The shape of a segment with room for `space` bytes of objects, in whole pages.
+    pub(crate) fn new(id: u128, space: u64, rows: u32, buckets: u32) -> Result<Self, Error> {
+        if rows == 0 || rows > MAX_ROWS {
+            return Err(ErrorKind::InvalidArgument {
+                what: "members",
+                found: rows.to_string(),
+                expected: "1 to 65535",
+            }
+            .into());
+        }
+        let buckets = buckets.clamp(1, MAX_BUCKETS).next_power_of_two();
+        let (buckets_at, space_at) = places(rows, buckets);
+        let total = space_at
+            .checked_add(space)
+            .and_then(|end| end.checked_next_multiple_of(PAGE))
+            .filter(|&total| total <= isize::MAX as u64)
+            .ok_or(ErrorKind::OutOfMemory { bytes: space })?;
+        Ok(Self { id, total, rows, buckets, buckets_at, space_at })
+    }
+
+    /// Writes the header of a new segment. `magic` comes last: a header without it is none.
+    pub(crate) fn write(&self, header: &HeaderState, creator: &Identity) {
+        let set = |word: &AtomicU64, value: u64| word.store(value, Ordering::Relaxed);
+        let set32 = |word: &AtomicU32, value: u32| word.store(value, Ordering::Relaxed);
+        set32(&header.version, VERSION);
+        set32(&header.endian, ENDIAN);
+        set(&header.id[0], self.id as u64);
+        set(&header.id[1], (self.id >> 64) as u64);
+        set(&header.total, self.total);
+        set(&header.rows_at, ROWS_AT);
+        set(&header.buckets_at, self.buckets_at);
+        set(&header.space_at, self.space_at);
+        set32(&header.rows, self.rows);
+        set32(&header.buckets, self.buckets);
+        set32(&header.creator_pid, creator.pid);
+        set(&header.pid_ns, creator.pid_ns);
+        set(&header.boot[0], creator.boot as u64);
+        set(&header.boot[1], (creator.boot >> 64) as u64);
+        // ORDERING: Release [seg/S1]: pairs with the Acquire in `read`; a reader of an inherited descriptor may be early.
+        header.magic.store(MAGIC, Ordering::Release);
+    }
+
+    /// Reads and checks a header that anybody may have written, of a file of `size` bytes.
+    pub(crate) fn read(header: &HeaderState, size: u64) -> Result<Self, Error> {
+        let get = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        let get32 = |word: &AtomicU32| word.load(Ordering::Relaxed);
+        // ORDERING: Acquire [seg/S1].
+        expect("magic", header.magic.load(Ordering::Acquire), MAGIC)?;
+        expect("format version", get32(&header.version).into(), VERSION.into())?;
+        expect("byte order", get32(&header.endian).into(), ENDIAN.into())?;
+        let (rows, buckets, total) = (get32(&header.rows), get32(&header.buckets), get(&header.total));
+        let id = u128::from(get(&header.id[1])) << 64 | u128::from(get(&header.id[0]));
+        check("segment id", id, id != 0, "not zero")?;
+        check("number of member rows", rows, (1..=MAX_ROWS).contains(&rows), "1 to 65535")?;
+        check(
+            "number of buckets",
+            buckets,
+            buckets.is_power_of_two() && buckets <= MAX_BUCKETS,
+            "a power of two up to 2^20",
+        )?;
+        expect("total size", total, size)?;
+        check("total size", total, total.is_multiple_of(PAGE) && total <= isize::MAX as u64, "whole pages")?;
+        let (buckets_at, space_at) = places(rows, buckets);
+        expect("offset of the member rows", get(&header.rows_at), ROWS_AT)?;
+        expect("offset of the buckets", get(&header.buckets_at), buckets_at)?;
+        expect("offset of the object space", get(&header.space_at), space_at)?;
+        check("total size", total, space_at <= total, "large enough for rows and buckets")?;
+        expect("flags", get32(&header.flags).into(), 0)?;
+        Ok(Self { id, total, rows, buckets, buckets_at, space_at })
+    }
+
+    /// Bytes that objects and their directory entries can take.
+    pub(crate) fn space(&self) -> u64 {
+        self.total - self.space_at
+    }
+}
+
+/// Offsets of the buckets and of the object space.
+fn places(rows: u32, buckets: u32) -> (u64, u64) {
+    let buckets_at = ROWS_AT + u64::from(rows) * ROW_BYTES;
+    (buckets_at, (buckets_at + u64::from(buckets) * 8).next_multiple_of(GRAIN))
+}
+
+fn expect(field: &'static str, found: u64, expected: u64) -> Result<(), Error> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(ErrorKind::Header { field, found: format!("{found:#x}"), expected: format!("{expected:#x}") }.into())
+}
+
+fn check(field: &'static str, found: impl std::fmt::Display, good: bool, expected: &str) -> Result<(), Error> {
+    if good {
+        return Ok(());
+    }
+    Err(ErrorKind::Header { field, found: found.to_string(), expected: expected.to_owned() }.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::mem::MaybeUninit;
+
+    fn blank() -> Box<HeaderState> {
+        // SAFETY: a HeaderState is atomics only, for which zero bytes are valid.
+        unsafe { Box::new(MaybeUninit::zeroed().assume_init()) }
+    }
+
+    fn written(geometry: &Geometry) -> Box<HeaderState> {
+        let header = blank();
+        geometry.write(&header, &Identity::default());
+        header
+    }
+
+    #[test]
+    fn zero_bytes_are_no_header() {
+        let error = Geometry::read(&blank(), 0).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Header { field: "magic", .. }), "{error}");
+    }
+
+    #[test]
+    fn each_violated_condition_is_its_own_error() {
+        let geometry = Geometry::new(7, 10_000, 64, 16).unwrap();
+        type Damage = (fn(&HeaderState), &'static str);
+        let damages: [Damage; 11] = [
+            (|h| h.magic.store(1, Ordering::Relaxed), "magic"),
+            (|h| h.version.store(2, Ordering::Relaxed), "format version"),
+            (|h| h.endian.store(ENDIAN.swap_bytes(), Ordering::Relaxed), "byte order"),
+            (|h| h.id[0].store(0, Ordering::Relaxed), "segment id"),
+            (|h| h.rows.store(0, Ordering::Relaxed), "number of member rows"),
+            (|h| h.buckets.store(3, Ordering::Relaxed), "number of buckets"),
+            (|h| h.total.store(1 << 40, Ordering::Relaxed), "total size"),
+            (|h| h.rows_at.store(0, Ordering::Relaxed), "offset of the member rows"),
+            (|h| h.buckets_at.store(u64::MAX, Ordering::Relaxed), "offset of the buckets"),
+            (|h| h.space_at.store(0, Ordering::Relaxed), "offset of the object space"),
+            (|h| h.flags.store(1 << 31, Ordering::Relaxed), "flags"),
+        ];
+        for (damage, expected) in damages {
+            let header = written(&geometry);
+            damage(&header);
+            let error = Geometry::read(&header, geometry.total).unwrap_err();
+            assert!(
+                matches!(error.kind(), ErrorKind::Header { field, .. } if *field == expected),
+                "{expected}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn too_large_is_an_error_not_an_overflow() {
+        for space in [u64::MAX, u64::MAX - 4096, i64::MAX as u64] {
+            let error = Geometry::new(1, space, 64, 1).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::OutOfMemory { .. }));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(id in 1u128.., space in 0u64..1 << 40, rows in 1u32..=MAX_ROWS, buckets in 0u32..1 << 20) {
+            let geometry = Geometry::new(id, space, rows, buckets).unwrap();
+            prop_assert!(geometry.space() >= space && geometry.total.is_multiple_of(PAGE));
+            prop_assert_eq!(Geometry::read(&written(&geometry), geometry.total).unwrap(), geometry);
+            prop_assert!(Geometry::read(&written(&geometry), geometry.total + PAGE).is_err());
+        }
+    }
+}

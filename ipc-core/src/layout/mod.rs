@@ -1,0 +1,4 @@
+//! Bytes and arithmetic of a segment: no system calls, no pointers.
+
+pub(crate) mod entry;
+pub(crate) mod header;

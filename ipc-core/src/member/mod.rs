@@ -1,0 +1,9 @@
+//! Members: who is attached to a segment, and whether they live.
+
+pub(crate) mod fork;
+pub(crate) mod row_lock;
+pub(crate) mod table;
+mod verdict;
+
+pub use fork::fork_epoch;
+pub use row_lock::RepairRight;

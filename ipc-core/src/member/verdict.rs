@@ -1,0 +1,61 @@
+//! The verdict on a member: Alive, Dead or Unknown.
+//!
+//! 1. The generation of its row has moved on, or there is no such row: dead.
+//! 2. Its row lock is free: dead.
+//! 3. The lock is held, but a pidfd of the same boot and PID namespace says the process is gone: dead (somebody else shares
+//!    the description).
+//! 4. The lock is held: alive. The system would not say: whatever the pidfd says, else unknown.
+//!
+//! Never asked: `kill`, a state letter in /proc, a missing /proc entry, a heartbeat. A stopped process is alive however long.
+
+use super::row_lock::{self, RepairRight};
+use crate::MemberError;
+use crate::raw::{Census, Owner, Verdict};
+use crate::segment::Segment;
+use std::borrow::Cow;
+
+impl Census for Segment {
+    type Repair = RepairRight;
+
+    #[inline]
+    fn me(&self) -> Result<Owner, MemberError> {
+        self.inner().me()
+    }
+
+    fn verdict(&self, who: Owner) -> Verdict {
+        let Some(row) = self.inner().rows().get(usize::from(who.row())) else { return Verdict::Dead };
+        if row.generation() != who.generation() || !who.is_somebody() {
+            return Verdict::Dead;
+        }
+        if self.inner().is_me(who) {
+            return Verdict::Alive;
+        }
+        // Read before the lock is asked: if the row changes hands meanwhile, the generation tells.
+        let identity = row.identity();
+        let verdict = match row_lock::is_held(self.inner().fd(), who.row()) {
+            Ok(false) => Verdict::Dead,
+            Ok(true) if identity.verdict() == Verdict::Dead => Verdict::Dead,
+            Ok(true) => Verdict::Alive,
+            Err(_) => identity.verdict(),
+        };
+        if row.generation() == who.generation() { verdict } else { Verdict::Dead }
+    }
+
+    fn begin_repair(&self, who: Owner) -> Option<RepairRight> {
+        if self.verdict(who) != Verdict::Dead || usize::from(who.row()) >= self.inner().rows().len() {
+            return None;
+        }
+        let right = RepairRight::take(self.inner().fd(), who.row()).ok().flatten()?;
+        (self.verdict(who) == Verdict::Dead).then_some(right)
+    }
+
+    fn describe(&self, who: Owner) -> (u32, Cow<'static, str>) {
+        match self.inner().rows().get(usize::from(who.row())) {
+            Some(row) => {
+                let (pid, name) = (row.identity().pid, row.name());
+                if row.generation() == who.generation() { (pid, name.into()) } else { (0, "".into()) }
+            }
+            None => (0, "".into()),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! `RawLock`: a lock line, the data it protects and the census, with the verbs of every lock; and `Guard`, the one guard.
+
+use super::lock_line::{Acquired, Entry};
+use super::{Census, LockError, LockLine, Owner, fork_epoch, scrub_padding};
+use crate::shim::{AtomicU32, Ordering};
+use crate::{Corrupt, Deadline, Plain, Segment};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+
+/// A lock line together with the data it protects: the mechanism behind `Value`, `Array` and `Lock`.
+pub struct RawLock<'a, T: ?Sized, C = Segment> {
+    line: &'a LockLine,
+    census: &'a C,
+    data: Data<'a, T>,
+}
+
+/// Where the data lies.
+enum Data<'a, T: ?Sized> {
+    /// In one place.
+    One(NonNull<T>),
+    /// In one of two, as the word says: 1 or 2.
+    Either { which: &'a AtomicU32, copies: [NonNull<T>; 2] },
+}
+
+impl<T: ?Sized> Data<'_, T> {
+    #[inline]
+    fn current(&self) -> Result<NonNull<T>, Corrupt> {
+        match self {
+            Self::One(data) => Ok(*data),
+            Self::Either { which, copies } => match which.load(Ordering::Relaxed) {
+                1 => Ok(copies[0]),
+                2 => Ok(copies[1]),
+                found => Err(Corrupt { what: "index of the current copy", found: found.into() }),
+            },
+        }
+    }
+}
+
+impl<'a, T: ?Sized + Guarded, C: Census> RawLock<'a, T, C> {
+    /// Puts the three together.
+    ///
+    /// # Safety
+    /// 1. `data` points to a `T` that stays mapped and valid for any byte pattern as long as `'a`.
+    /// 2. All access to it, from every process, goes through this `line`.
+    pub unsafe fn new(line: &'a LockLine, census: &'a C, data: NonNull<T>) -> Self {
+        Self { line, census, data: Data::One(data) }
+    }
+
+    /// For data that is kept twice, so that it can be replaced by one store to `which`.
+    ///
+    /// # Safety
+    /// As [`new`](Self::new), for both copies.
+    pub(crate) unsafe fn either(
+        line: &'a LockLine,
+        census: &'a C,
+        which: &'a AtomicU32,
+        copies: [NonNull<T>; 2],
+    ) -> Self {
+        Self { line, census, data: Data::Either { which, copies } }
+    }
+
+    /// Locks, waiting until `deadline`. See [`LockLine::acquire`].
+    #[inline]
+    pub fn lock(&self, deadline: Deadline) -> Result<Guard<'a, T, C>, LockError> {
+        self.guard(self.line.acquire(self.census, Entry::Lock, deadline)?)
+    }
+
+    /// Locks if that is possible at once. See [`LockLine::try_acquire`].
+    #[inline]
+    pub fn try_lock(&self) -> Result<Guard<'a, T, C>, LockError> {
+        self.guard(self.line.try_acquire(self.census)?)
+    }
+
+    /// Locks; if the data is marked inconsistent, runs `repair` on it and takes the mark away.
+    ///
+    /// On consistent data `repair` does not run. If `repair` panics, or its process dies inside, the mark stays.
+    pub fn recover(&self, repair: impl FnOnce(&mut T), deadline: Deadline) -> Result<Guard<'a, T, C>, LockError> {
+        let acquired = self.line.acquire(self.census, Entry::Recover, deadline)?;
+        let mut guard = self.guard(acquired)?;
+        if guard.inconsistent {
+            repair(&mut *guard);
+            self.line.mark_consistent(acquired.me);
+            guard.inconsistent = false;
+            guard.touched = false;
+        }
+        Ok(guard)
+    }
+
+    #[inline]
+    fn guard(&self, acquired: Acquired) -> Result<Guard<'a, T, C>, LockError> {
+        let data = match self.data.current() {
+            Ok(data) => data,
+            Err(corrupt) => {
+                self.line.release_unchanged(acquired.inconsistent);
+                return Err(corrupt.into());
+            }
+        };
+        Ok(Guard {
+            line: self.line,
+            census: self.census,
+            data,
+            me: acquired.me,
+            epoch: fork_epoch(),
+            inconsistent: acquired.inconsistent,
+            touched: false,
+            panicking: std::thread::panicking(),
+            not_send: PhantomData,
+        })
+    }
+}
+
+/// What a guard gives access to: a plain value, or a slice of them.
+///
+/// Assigning through `&mut` may leave anything in padding, even bytes of this process's stack, so it is zeroed before others
+/// see it.
+pub trait Guarded {
+    /// Zeroes the padding.
+    ///
+    /// # Safety
+    /// As for [`scrub_padding`](super::scrub_padding), for every element.
+    #[doc(hidden)]
+    unsafe fn scrub(data: NonNull<Self>);
+}
+
+impl<T: Plain> Guarded for T {
+    #[inline]
+    unsafe fn scrub(data: NonNull<T>) {
+        if const { T::SCHEMA.has_padding() } {
+            // SAFETY: handed on.
+            unsafe { scrub_padding(data.as_ptr()) };
+        }
+    }
+}
+
+impl<T: Plain> Guarded for [T] {
+    #[inline]
+    unsafe fn scrub(data: NonNull<[T]>) {
+        if const { T::SCHEMA.has_padding() } {
+            for i in 0..data.len() {
+                // SAFETY: inside the slice.
+                let element = unsafe { data.cast::<T>().add(i) };
+                // SAFETY: handed on.
+                unsafe { scrub_padding(element.as_ptr()) };
+            }
+        }
+    }
+}
+
+/// Access to data under its lock, until dropped.
+///
+/// # Process death
+/// If the holder is killed before its first mutable access, the lock is simply free again. Afterwards, the next locker gets
+/// [`LockError::Inconsistent`]; a panic that drops a guard after mutable access does the same. A leaked guard holds until its
+/// process ends. A guard inherited by `fork` releases nothing in the child.
+///
+/// # Panics
+/// Access through a guard inherited by `fork` panics: the lock is the parent's.
+#[must_use = "the lock is released when the guard is dropped"]
+pub struct Guard<'a, T: ?Sized + Guarded, C: Census = Segment> {
+    line: &'a LockLine,
+    census: &'a C,
+    data: NonNull<T>,
+    me: Owner,
+    epoch: u32,
+    inconsistent: bool,
+    touched: bool,
+    panicking: bool,
+    /// The word names a thread: another one must not unlock.
+    not_send: PhantomData<*mut ()>,
+}
+
+// SAFETY: a shared guard gives `&T` only, to whichever thread; unlocking needs the guard itself, which stays put.
+unsafe impl<T: ?Sized + Guarded + Sync, C: Census + Sync> Sync for Guard<'_, T, C> {}
+
+impl<'a, T: ?Sized + Guarded, C: Census> Guard<'a, T, C> {
+    /// The line this guard holds, for building on it.
+    pub fn line(guard: &Self) -> &'a LockLine {
+        guard.line
+    }
+
+    /// The holder as it stands in the word.
+    pub fn owner(guard: &Self) -> Owner {
+        guard.me
+    }
+
+    /// The data, without counting as a writer: for stores that are whole or absent whoever dies, such as one aligned word.
+    #[inline]
+    pub(crate) fn data(guard: &Self) -> NonNull<T> {
+        guard.data
+    }
+
+    /// The holder is about to write without going through `&mut`.
+    #[inline]
+    pub(crate) fn touch(guard: &mut Self) {
+        if !guard.touched {
+            guard.line.touch(guard.me);
+            guard.touched = true;
+        }
+    }
+
+    #[inline]
+    fn check_fork(&self) {
+        if self.epoch != fork_epoch() {
+            inherited();
+        }
+    }
+}
+
+#[cold]
+fn inherited() -> ! {
+    panic!("this guard was inherited by fork: the lock belongs to the parent process");
+}
+
+impl<T: ?Sized + Guarded, C: Census> Deref for Guard<'_, T, C> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        self.check_fork();
+        // SAFETY: RawLock::new: valid for any bytes, and only the holder of the line, which we are, has access.
+        unsafe { self.data.as_ref() }
+    }
+}
+
+impl<T: ?Sized + Guarded, C: Census> DerefMut for Guard<'_, T, C> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        self.check_fork();
+        Self::touch(self);
+        // SAFETY: as in `deref`; and `&mut self` makes it the only reference of this process.
+        unsafe { self.data.as_mut() }
+    }
+}
+
+impl<T: ?Sized + Guarded, C: Census> Drop for Guard<'_, T, C> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.epoch != fork_epoch() {
+            return;
+        }
+        if !self.touched {
+            return self.line.release_unchanged(self.inconsistent);
+        }
+        // SAFETY: still ours: the lock is released below, and no reference through the guard can be alive.
+        unsafe { T::scrub(self.data) };
+        if self.inconsistent {
+            self.line.release_unchanged(true);
+        } else if !self.panicking && std::thread::panicking() {
+            let (pid, name) = self.census.describe(self.me);
+            self.line.release_panicked(pid, &name);
+        } else {
+            self.line.release();
+        }
+    }
+}
+
+impl<T: ?Sized + Guarded + fmt::Debug, C: Census> fmt::Debug for Guard<'_, T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Guard").field(&&**self).finish()
+    }
+}
+
+impl<T: ?Sized + Guarded + fmt::Display, C: Census> fmt::Display for Guard<'_, T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

@@ -1,0 +1,508 @@
+//! `LockLine`: the crash-aware lock word behind `Value`, `Array` and `Lock`.
+//!
+//! # Memory (one line of 64 bytes)
+//!
+//! | offset | type | name         | written by                                                                       |
+//! |--------|------|--------------|----------------------------------------------------------------------------------|
+//! | 0      | u64  | owner        | whoever locks, unlocks or takes over; its low half is the futex                  |
+//! | 8      | u64  | touched      | the holder, before its first mutable access: itself; cleared before it unlocks    |
+//! | 16     | u32  | waiters      | sleepers, see [`Waiters`]                                                        |
+//! | 20     | u32  | cause        | who marks the data inconsistent: 0 none, 1 owner died, 2 panicked                 |
+//! | 24     | u64  | waited_since | the first of the sleepers: `CLOCK_MONOTONIC` in ns                               |
+//! | 32     | u32  | culprit_pid  | with `cause`                                                                     |
+//! | 36     | u32  | culprit_len  | with `cause`                                                                     |
+//! | 40     | 24 B | culprit      | with `cause`: name of the process, cut to 24 bytes                                |
+//!
+//! # States of the owner word
+//!
+//! ```text
+//!  63           32 31    16 15      3   2       1         0
+//! ┌───────────────┬────────┬─────────┬───┬─────────────┬───────┐
+//! │  generation   │  row   │ thread  │ 0 │ INCONSISTENT│ VALID │
+//! └───────────────┴────────┴─────────┴───┴─────────────┴───────┘
+//!   nobody, VALID                   free
+//!   nobody, VALID, INCONSISTENT     free; the data must be recovered before it is used
+//!   owner,  VALID                   held
+//!   owner,  VALID, INCONSISTENT     held by one who recovers (or is about to mark)
+//!   without VALID                   corrupt: a punched hole reads as zero
+//! ```
+//!
+//! | state                | lock                         | recover              | owner unlocks  | owner dies, touched | owner dies, untouched |
+//! |----------------------|------------------------------|----------------------|----------------|---------------------|-----------------------|
+//! | free                 | held                         | held                 |                |                     |                       |
+//! | free, inconsistent   | `Inconsistent`, unchanged    | held, inconsistent   |                |                     |                       |
+//! | held                 | waits                        | waits                | free           | free, inconsistent  | held by the taker     |
+//! | held, inconsistent   | waits                        | waits                | free, inconsistent, or free after `mark_consistent` | free, inconsistent | free, inconsistent |
+//!
+//! # Steps
+//!
+//! **1** lock: one CAS free → me. **2** first mutable access: `touched = me`. **3** the data is written. **4** unlock:
+//! `touched = 0`, **5** exchange owner → free, **6** read `waiters`; somebody: **7** wake one.
+//! Waiting: **8** spin, **9** register in `waiters`, **10** read the owner again, **11** sleep on its low half, at most one
+//! re-check interval, **12** leave; on expiry ask about the owner, **13** dead: one CAS dead → me, with INCONSISTENT if it
+//! had touched the data; then **14** write cause and culprit, **15** exchange owner → free, inconsistent, **16** wake all.
+//! Recovery: lock as above, ignoring the mark; **17** repair the data, **18** clear `touched` and `cause`, **19** owner → me
+//! without the mark.
+//!
+//! # Happens before
+//!
+//! | label      | release side                                    | acquire side                                                   |
+//! |------------|-------------------------------------------------|----------------------------------------------------------------|
+//! | [lock/L1]  | step 5 or 15, exchange                          | step 1 or 13, CAS: the next holder sees the data               |
+//! | [lock/L2]  | step 5 SeqCst, then 6 SeqCst                    | step 9 SeqCst, then 10 SeqCst: one of the two sees the other   |
+//! | [lock/L3]  | step 14 before 15                               | Acquire load of the owner, then the cause                      |
+//!
+//! A dead owner's stores are visible to whoever has the verdict: the verdict comes through the kernel after its teardown.
+//!
+//! # Death at step n
+//!
+//! | dies after      | is left                                   | who repairs it                        | test                                        |
+//! |-----------------|-------------------------------------------|---------------------------------------|---------------------------------------------|
+//! | 1               | held, untouched                           | the next locker takes over, silently  | `killed_before_touching_poisons_nobody`     |
+//! | 2, 3            | held, touched                             | the next locker marks; `recover`      | `killed_while_writing_is_told`              |
+//! | 4               | held, untouched, data complete            | as after 1                            | `crashpoints` value.lock                    |
+//! | 5, 6            | free; sleepers not woken                  | their re-check, at most 50 ms         | `crashpoints` value.lock                    |
+//! | 9, 10, 11       | a registration too many                   | `purge` at the next take-over         | [`Waiters`]                                 |
+//! | 13, 14          | held by the dead taker, inconsistent      | the next locker repeats 13            | `a_taker_that_dies_leaves_the_mark`         |
+//! | 15              | free, inconsistent; sleepers not woken    | their re-check                        | `crashpoints` value.recover                 |
+//! | 17, 18          | held, inconsistent                        | the next locker takes over the mark   | `killed_while_recovering_leaves_the_mark`   |
+//!
+//! # ABA
+//!
+//! The take-over CAS compares generation, row and thread. The same value can only come back if the owner it names locks
+//! again, which the dead do not. A sleeper compares the low half only: it may sleep on although another generation of the
+//! same row and thread holds the lock, for at most one re-check interval, and nothing else depends on it.
+//!
+//! # Not promised
+//!
+//! No fairness beyond the kernel's wake order; a holder that is stopped blocks the others as long as it is stopped.
+//!
+//! Sources: Drepper, "Futexes are tricky" (2011); the truth table follows parking_lot's habit; the take-over is ours.
+
+use super::{Backoff, Census, Owner, Pause, Slept, Verdict, Waiters};
+use crate::deadline::now_ns;
+use crate::shim::{self, AtomicU8, AtomicU32, AtomicU64, Futex64, Ordering, Woken};
+use crate::{Corrupt, Deadline, MemberError};
+use std::cell::Cell;
+use std::fmt;
+
+const VALID: u64 = 0b001;
+const INCONSISTENT: u64 = 0b010;
+const FREE: u64 = VALID;
+
+const DIED: u32 = 1;
+const PANICKED: u32 = 2;
+const NAME_BYTES: usize = 24;
+
+/// How long a `try_lock` poller meets the same owner before it asks whether that owner lives.
+const POLLER_PATIENCE_NS: u64 = 1_000_000;
+
+/// The lock word and what belongs to it; a line of its own.
+#[repr(C, align(64))]
+pub struct LockLine {
+    owner: Futex64,
+    touched: AtomicU64,
+    waiters: Waiters,
+    cause: AtomicU32,
+    waited_since: AtomicU64,
+    culprit_pid: AtomicU32,
+    culprit_len: AtomicU32,
+    culprit: [AtomicU8; NAME_BYTES],
+}
+
+#[cfg(not(ipc_loom))]
+const _: () = assert!(size_of::<LockLine>() == 64);
+
+/// Why a lock was not given.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LockError {
+    /// A holder left the data half-written. The lock is not held; every attempt gets this until `recover` has succeeded.
+    #[error("{cause}; the data may be half-written: call `recover`")]
+    Inconsistent {
+        /// Who left it so.
+        cause: Cause,
+    },
+    /// `try_lock`: somebody holds it.
+    #[error("somebody else holds the lock")]
+    WouldBlock,
+    /// The time passed while somebody else held it.
+    #[error("the lock was not free in time")]
+    Timeout,
+    /// The calling thread holds it already and would wait for itself for ever.
+    #[error("this thread holds the lock already; drop its guard first")]
+    WouldDeadlock,
+    /// The lock word holds a value that no member wrote.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+    /// This process is not a member of the segment and could not become one (first use after a fork).
+    #[error(transparent)]
+    Member(#[from] MemberError),
+}
+
+/// Who left data inconsistent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The process died holding the lock, after it had begun to write.
+    OwnerDied {
+        /// Its pid in its own PID namespace; 0 if its row has been reused since.
+        pid: u32,
+        /// Its name, at most 24 bytes.
+        name: String,
+    },
+    /// A thread of it panicked while it held the lock, after it had begun to write.
+    Panicked {
+        /// Its pid in its own PID namespace.
+        pid: u32,
+        /// Its name, at most 24 bytes.
+        name: String,
+    },
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (pid, name, what) = match self {
+            Self::OwnerDied { pid, name } => (pid, name, "died holding the lock"),
+            Self::Panicked { pid, name } => (pid, name, "panicked holding the lock"),
+        };
+        if *pid == 0 { write!(f, "a process {what}") } else { write!(f, "process {pid} ({name}) {what}") }
+    }
+}
+
+/// Whether an acquirer minds the mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Inconsistent data is an error.
+    Lock,
+    /// Inconsistent data is what it came for.
+    Recover,
+}
+
+/// A lock just acquired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acquired {
+    /// The caller as it stands in the word.
+    pub me: Owner,
+    /// Whether the mark is set; only with [`Entry::Recover`].
+    pub inconsistent: bool,
+}
+
+impl LockLine {
+    /// A free lock over consistent data.
+    pub fn new() -> Self {
+        Self {
+            owner: Futex64::new(FREE),
+            touched: AtomicU64::new(0),
+            waiters: Waiters::new(),
+            cause: AtomicU32::new(0),
+            waited_since: AtomicU64::new(0),
+            culprit_pid: AtomicU32::new(0),
+            culprit_len: AtomicU32::new(0),
+            culprit: std::array::from_fn(|_| AtomicU8::new(0)),
+        }
+    }
+
+    /// Locks: one CAS if the lock is free, else waits until `deadline`.
+    ///
+    /// # Blocking
+    /// Spins for 2–3 µs, then sleeps.
+    ///
+    /// # Process death
+    /// A holder that died without touching the data is replaced within one re-check interval, at most 50 ms. If it had begun
+    /// to write, everybody gets [`LockError::Inconsistent`] until [`Entry::Recover`] is followed by
+    /// [`mark_consistent`](Self::mark_consistent).
+    #[inline]
+    pub fn acquire(&self, census: &impl Census, entry: Entry, deadline: Deadline) -> Result<Acquired, LockError> {
+        let me = census.me()?;
+        // 1. ORDERING: Acquire [lock/L1]: pairs with the exchange of the last holder.
+        match self.owner.compare_exchange(FREE, me.word() | VALID, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => Ok(Acquired { me, inconsistent: false }),
+            Err(_) => self.acquire_slow(census, me, entry, deadline),
+        }
+    }
+
+    /// Locks if that is possible at once. [`LockError::WouldBlock`] also if the caller itself holds it.
+    ///
+    /// # Process death
+    /// A poller that meets the same holder for over a millisecond asks whether it lives, and takes over from the dead.
+    #[inline]
+    pub fn try_acquire(&self, census: &impl Census) -> Result<Acquired, LockError> {
+        let me = census.me()?;
+        // 1. ORDERING: Acquire [lock/L1].
+        match self.owner.compare_exchange(FREE, me.word() | VALID, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => Ok(Acquired { me, inconsistent: false }),
+            Err(seen) => self.try_acquire_slow(census, me, seen),
+        }
+    }
+
+    /// The holder is about to write to the data: from now on its death is told.
+    #[inline]
+    pub fn touch(&self, me: Owner) {
+        // 2. Program order is enough: see `program_order`.
+        self.touched.store(me.word(), Ordering::Relaxed);
+        shim::program_order();
+    }
+
+    /// Unlocks consistent data; to be called by the holder only.
+    #[inline]
+    pub fn release(&self) {
+        shim::program_order();
+        // 4.
+        self.touched.store(0, Ordering::Relaxed);
+        self.release_as(FREE, 1);
+    }
+
+    /// Unlocks data that the holder had not touched, or did not restore: the mark stays as it was.
+    pub fn release_unchanged(&self, inconsistent: bool) {
+        if inconsistent { self.release_as(FREE | INCONSISTENT, u32::MAX) } else { self.release_as(FREE, 1) }
+    }
+
+    /// Unlocks data that a panic left half-written: nobody gets it before a recovery.
+    #[cold]
+    pub fn release_panicked(&self, census_pid: u32, name: &str) {
+        // 14.
+        self.write_cause(PANICKED, census_pid, name);
+        self.release_as(FREE | INCONSISTENT, u32::MAX);
+    }
+
+    /// After a recovery: the data is good again. The lock stays held.
+    pub fn mark_consistent(&self, me: Owner) {
+        shim::program_order();
+        // 18. Before 19: a death in between leaves the mark.
+        self.touched.store(0, Ordering::Relaxed);
+        self.cause.store(0, Ordering::Relaxed);
+        shim::program_order();
+        // 19. ORDERING: Relaxed: only the holder writes a held word; the next holder is ordered by the unlock.
+        self.owner.store(me.word() | VALID, Ordering::Relaxed);
+    }
+
+    /// Who holds it, if anybody; a snapshot.
+    pub fn holder(&self) -> Option<Owner> {
+        let owner = Owner::from_word(self.owner.load(Ordering::Relaxed));
+        owner.is_somebody().then_some(owner)
+    }
+
+    /// Whether the data is marked inconsistent; a snapshot.
+    pub fn is_inconsistent(&self) -> bool {
+        self.owner.load(Ordering::Relaxed) & INCONSISTENT != 0
+    }
+
+    /// Since when somebody sleeps on it, in nanoseconds of `CLOCK_MONOTONIC`; `None` if nobody does.
+    pub fn waited_since_ns(&self) -> Option<u64> {
+        (self.waiters.count() != 0).then(|| self.waited_since.load(Ordering::Relaxed))
+    }
+
+    fn release_as(&self, free: u64, wake: u32) {
+        // 5. ORDERING: SeqCst [lock/L1] publishes the data; [lock/L2] before the look at `waiters`.
+        self.owner.swap(free, Ordering::SeqCst);
+        // 6.
+        if self.waiters.is_anybody() {
+            self.wake(wake);
+        }
+    }
+
+    #[cold]
+    fn wake(&self, n: u32) {
+        self.owner.wake(n);
+    }
+
+    #[cold]
+    fn acquire_slow(
+        &self,
+        census: &impl Census,
+        me: Owner,
+        entry: Entry,
+        deadline: Deadline,
+    ) -> Result<Acquired, LockError> {
+        let mut backoff = Backoff::new();
+        let mut pause = Pause::new();
+        loop {
+            let seen = self.owner.load(Ordering::Relaxed);
+            if is_free(seen) {
+                if let Some(done) = self.enter_free(me, seen, entry) {
+                    return done;
+                }
+                continue;
+            }
+            let holder = valid_owner(seen)?;
+            if holder == me && me.thread() != 0 {
+                return Err(LockError::WouldDeadlock);
+            }
+            if deadline != Deadline::PASSED && backoff.spin() {
+                continue;
+            }
+            match self.sleep(seen, &mut pause, deadline) {
+                Slept::Woken => {}
+                slept => {
+                    if self.owner.load(Ordering::Relaxed) == seen && census.verdict(holder) == Verdict::Dead {
+                        if let Some(done) = self.take_over(census, me, seen, entry) {
+                            return done;
+                        }
+                    } else if slept == Slept::Deadline {
+                        return self.last_try(me, entry);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The deadline has passed; but who was woken at the same moment must not let the wake go to waste.
+    fn last_try(&self, me: Owner, entry: Entry) -> Result<Acquired, LockError> {
+        let seen = self.owner.load(Ordering::Relaxed);
+        let done = if is_free(seen) { self.enter_free(me, seen, entry) } else { None };
+        done.unwrap_or(Err(LockError::Timeout))
+    }
+
+    /// Locks a free word; `None` if somebody was faster.
+    fn enter_free(&self, me: Owner, seen: u64, entry: Entry) -> Option<Result<Acquired, LockError>> {
+        let marked = seen & INCONSISTENT;
+        if marked != 0 && entry == Entry::Lock {
+            return self.read_cause(seen).map(|cause| Err(LockError::Inconsistent { cause }));
+        }
+        // 1. ORDERING: Acquire [lock/L1].
+        self.owner
+            .compare_exchange(seen, me.word() | VALID | marked, Ordering::Acquire, Ordering::Relaxed)
+            .ok()
+            .map(|_| Ok(Acquired { me, inconsistent: marked != 0 }))
+    }
+
+    /// Replaces a dead holder; `None` if somebody was faster.
+    fn take_over(
+        &self,
+        census: &impl Census,
+        me: Owner,
+        seen: u64,
+        entry: Entry,
+    ) -> Option<Result<Acquired, LockError>> {
+        // The dead write no more, so this cannot change before the CAS below succeeds.
+        let touched = Owner::from_word(self.touched.load(Ordering::Relaxed));
+        let marked = if touched.is_somebody() { INCONSISTENT } else { seen & INCONSISTENT };
+        // 13. ORDERING: Acquire [lock/L1]: the dead holder's stores, ordered by the verdict.
+        self.owner.compare_exchange(seen, me.word() | VALID | marked, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        self.waiters.purge();
+        if marked == 0 {
+            return Some(Ok(Acquired { me, inconsistent: false }));
+        }
+        // 14. The first cause is the one that counts: a recoverer that died adds nothing.
+        if self.cause.load(Ordering::Relaxed) == 0 {
+            let (pid, name) = census.describe(if touched.is_somebody() { touched } else { Owner::from_word(seen) });
+            self.write_cause(DIED, pid, &name);
+        }
+        if entry == Entry::Recover {
+            return Some(Ok(Acquired { me, inconsistent: true }));
+        }
+        // 15., 16.
+        let cause = self.cause_now();
+        self.owner.swap(FREE | INCONSISTENT, Ordering::SeqCst);
+        self.wake(u32::MAX);
+        Some(Err(LockError::Inconsistent { cause }))
+    }
+
+    #[cold]
+    fn try_acquire_slow(&self, census: &impl Census, me: Owner, seen: u64) -> Result<Acquired, LockError> {
+        if is_free(seen) {
+            return self.enter_free(me, seen, Entry::Lock).unwrap_or(Err(LockError::WouldBlock));
+        }
+        let holder = valid_owner(seen)?;
+        let dead = met_for_long(self, seen) && census.verdict(holder) == Verdict::Dead;
+        let done = if dead { self.take_over(census, me, seen, Entry::Lock) } else { None };
+        done.unwrap_or(Err(LockError::WouldBlock))
+    }
+
+    /// Steps 9 to 12.
+    fn sleep(&self, seen: u64, pause: &mut Pause, deadline: Deadline) -> Slept {
+        let registration = self.waiters.register();
+        if registration.first {
+            self.waited_since.store(now_ns(), Ordering::Relaxed);
+        }
+        // 10. ORDERING: SeqCst [lock/L2]: not before the registration.
+        let slept = if self.owner.load(Ordering::SeqCst) != seen {
+            Slept::Woken
+        } else {
+            let recheck = shim::recheck(pause.step());
+            match self.owner.wait(seen, deadline.min(recheck)) {
+                Woken::Maybe => Slept::Woken,
+                Woken::TimedOut if deadline <= recheck => Slept::Deadline,
+                Woken::TimedOut => Slept::Recheck,
+            }
+        };
+        self.waiters.leave(registration);
+        slept
+    }
+
+    fn write_cause(&self, cause: u32, pid: u32, name: &str) {
+        let name = &name.as_bytes()[..name.len().min(NAME_BYTES)];
+        self.culprit_pid.store(pid, Ordering::Relaxed);
+        self.culprit_len.store(name.len() as u32, Ordering::Relaxed);
+        for (byte, &value) in self.culprit.iter().zip(name) {
+            byte.store(value, Ordering::Relaxed);
+        }
+        self.cause.store(cause, Ordering::Relaxed);
+    }
+
+    /// The cause that belongs to the word `seen`; `None` if the word changed meanwhile.
+    fn read_cause(&self, seen: u64) -> Option<Cause> {
+        // ORDERING: Acquire [lock/L3]: the cause was written before the word was.
+        let before = self.owner.load(Ordering::Acquire);
+        let cause = self.cause_now();
+        shim::fence(Ordering::Acquire);
+        (before == seen && self.owner.load(Ordering::Relaxed) == seen).then_some(cause)
+    }
+
+    fn cause_now(&self) -> Cause {
+        let len = (self.culprit_len.load(Ordering::Relaxed) as usize).min(NAME_BYTES);
+        let bytes: Vec<u8> = self.culprit[..len].iter().map(|b| b.load(Ordering::Relaxed)).collect();
+        let (pid, name) = (self.culprit_pid.load(Ordering::Relaxed), String::from_utf8_lossy(&bytes).into_owned());
+        match self.cause.load(Ordering::Relaxed) {
+            PANICKED => Cause::Panicked { pid, name },
+            _ => Cause::OwnerDied { pid, name },
+        }
+    }
+}
+
+impl Default for LockLine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for LockLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockLine")
+            .field("holder", &self.holder())
+            .field("inconsistent", &self.is_inconsistent())
+            .field("waiters", &self.waiters.count())
+            .finish()
+    }
+}
+
+/// Nobody holds it, whether or not the data is marked.
+fn is_free(word: u64) -> bool {
+    word & !INCONSISTENT == FREE
+}
+
+fn valid_owner(word: u64) -> Result<Owner, Corrupt> {
+    let owner = Owner::from_word(word);
+    if word & !(owner.word() | INCONSISTENT) == VALID && owner.is_somebody() {
+        Ok(owner)
+    } else {
+        Err(Corrupt { what: "lock word", found: word })
+    }
+}
+
+/// Whether this thread has met this very holder in `try_lock` for over a millisecond; at most once per millisecond.
+fn met_for_long(line: &LockLine, seen: u64) -> bool {
+    thread_local! {
+        static LAST: Cell<(usize, u64, u64)> = const { Cell::new((0, 0, 0)) };
+    }
+    let (at, now) = (std::ptr::from_ref(line) as usize, now_ns());
+    LAST.with(|last| {
+        let (line_before, word_before, since) = last.get();
+        let same = (line_before, word_before) == (at, seen);
+        let long = same && now.saturating_sub(since) > POLLER_PATIENCE_NS;
+        if !same || long {
+            last.set((at, seen, now));
+        }
+        long
+    })
+}

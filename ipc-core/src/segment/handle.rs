@@ -1,0 +1,300 @@
+//! `Segment`: the process-local handle of a mapping.
+
+use super::directory::Directory;
+use super::open;
+use super::options::SegmentOptions;
+use super::publish::{self, Capacity};
+use super::registry::{self, Key};
+use crate::error::{Error, ErrorKind, MemberError};
+use crate::layout::header::{DIRECTORY_AT, Geometry, ROWS_AT};
+use crate::member::fork;
+use crate::member::table::{self, MemberRow, Membership};
+use crate::raw::Owner;
+use crate::sys::fds;
+use crate::sys::mapping::{KeeperPage, Mapping};
+use parking_lot::Mutex;
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+use std::slice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A mapped region that processes share, with room for many objects.
+///
+/// Most programs never name a segment: `Value::new(..)` makes one of just the right size. Use one of your own to keep many
+/// objects behind one descriptor and one mapping. A process maps a segment once, however many handles it has; the objects in
+/// it live as long as the segment does.
+///
+/// An anonymous segment lives until the last process that has it is gone. A named one is a file of this user under
+/// `/dev/shm` and lives until [`Segment::unlink`]; attaching to it never brings a duty to delete it.
+///
+/// # Process death
+/// A creator that is killed leaves nothing, or a complete segment. Members that are killed leave a row, which the next
+/// member takes.
+///
+/// # Examples
+/// ```
+/// use ipc_core::{Segment, Value};
+/// let segment = Segment::new(64 << 10)?;
+/// let a = Value::create_in(&segment, "a", 1u64)?;
+/// let b = Value::<u64>::open_in(&segment, "a")?;
+/// a.set(5)?;
+/// assert_eq!(b.get()?, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Segment {
+    inner: Arc<Inner>,
+}
+
+/// What the handles of one mapping share.
+pub(crate) struct Inner {
+    geometry: Geometry,
+    mapping: Mapping,
+    fd: OwnedFd,
+    key: Key,
+    name: Option<String>,
+    /// Owner word of this process without a thread; 0 while it has no row.
+    me: AtomicU64,
+    /// What keeps the row lock; locked under the fork gate only.
+    keeper: Mutex<Option<KeeperPage>>,
+}
+
+impl Segment {
+    /// An anonymous segment with room for `bytes` of objects, their directory entries (64 bytes and the names) included.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfMemory`] if the bytes cannot be reserved now: there is no SIGBUS later.
+    pub fn new(bytes: u64) -> Result<Self, Error> {
+        Self::options().new(bytes)
+    }
+
+    /// A segment with a name, which must be free.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyExists`], [`ErrorKind::InvalidName`], [`ErrorKind::OutOfMemory`].
+    pub fn create(name: &str, bytes: u64) -> Result<Self, Error> {
+        Self::options().create(name, bytes)
+    }
+
+    /// Attaches to the segment of this name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::UnsafeFile`] and [`ErrorKind::Header`] for what is not a segment of this user.
+    pub fn open(name: &str) -> Result<Self, Error> {
+        open::by_name(name)
+    }
+
+    /// Attaches to the segment of this name, or creates it; of several who try at once, one creates.
+    pub fn open_or_create(name: &str, bytes: u64) -> Result<Self, Error> {
+        Self::options().open_or_create(name, bytes)
+    }
+
+    /// Removes the name. Processes that have the segment open keep it; the memory goes with the last of them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if nothing has this name, also the second time.
+    pub fn unlink(name: &str) -> Result<(), Error> {
+        publish::unlink(name)
+    }
+
+    /// Attaches through a descriptor of a segment's file, inherited or received.
+    ///
+    /// # Errors
+    /// As [`Segment::open`].
+    pub fn from_fd(fd: OwnedFd) -> Result<Self, Error> {
+        open::by_descriptor(fd, None)
+    }
+
+    /// Choices for a new segment.
+    pub fn options() -> SegmentOptions {
+        SegmentOptions::default()
+    }
+
+    /// A random number that no other segment has.
+    pub fn id(&self) -> u128 {
+        self.inner.geometry.id
+    }
+
+    /// Its name, if it was created or opened by one.
+    pub fn name(&self) -> Option<&str> {
+        self.inner.name.as_deref()
+    }
+
+    /// Bytes mapped, header and rows included.
+    pub fn len_bytes(&self) -> u64 {
+        self.inner.geometry.total
+    }
+
+    /// Bytes that objects can still take.
+    pub fn free_bytes(&self) -> u64 {
+        self.inner.directory().free()
+    }
+
+    /// How many processes can be attached at once.
+    pub fn members(&self) -> u32 {
+        self.inner.geometry.rows
+    }
+
+    /// The descriptor of the segment's file, for passing it to another process, which uses [`Segment::from_fd`].
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.fd()
+    }
+
+    pub(crate) fn from_inner(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+impl SegmentOptions {
+    /// An anonymous segment, see [`Segment::new`].
+    pub fn new(&self, bytes: u64) -> Result<Segment, Error> {
+        publish::anonymous(Capacity::for_many(bytes), self, |segment| Ok(segment.clone()))
+    }
+
+    /// A named segment, see [`Segment::create`].
+    pub fn create(&self, name: &str, bytes: u64) -> Result<Segment, Error> {
+        publish::named(name, Capacity::for_many(bytes), self, |segment| Ok(segment.clone()))
+    }
+
+    /// See [`Segment::open_or_create`].
+    pub fn open_or_create(&self, name: &str, bytes: u64) -> Result<Segment, Error> {
+        publish::open_or_create(name, || Segment::open(name), || self.create(name, bytes))
+    }
+}
+
+impl Capacity {
+    /// Room for objects of unknown number: a bucket per KiB.
+    fn for_many(space: u64) -> Self {
+        Self { space, buckets: u32::try_from(space / 1024).unwrap_or(u32::MAX).clamp(16, 1 << 16) }
+    }
+
+    /// Room for exactly one object.
+    pub(crate) fn for_one(space: u64) -> Self {
+        Self { space, buckets: 1 }
+    }
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment")
+            .field("id", &format_args!("{:032x}", self.id()))
+            .field("name", &self.name())
+            .field("len_bytes", &self.len_bytes())
+            .finish()
+    }
+}
+
+impl Inner {
+    /// Wraps a checked mapping.
+    pub(crate) fn new(geometry: Geometry, mapping: Mapping, fd: OwnedFd, name: Option<&str>) -> Result<Self, Error> {
+        fork::install();
+        let st = fds::stat(fd.as_fd()).map_err(|e| Error::system("looking at a segment's file", e))?;
+        debug_assert_eq!(mapping.len() as u64, geometry.total);
+        Ok(Self {
+            key: Key { dev: st.dev, ino: st.ino, id: geometry.id },
+            geometry,
+            mapping,
+            fd,
+            name: name.map(str::to_owned),
+            me: AtomicU64::new(0),
+            keeper: Mutex::new(None),
+        })
+    }
+
+    pub(crate) fn key(&self) -> Key {
+        self.key
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    pub(crate) fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// The address of `offset`, which the caller has checked against the geometry.
+    pub(crate) fn at(&self, offset: u64) -> NonNull<u8> {
+        debug_assert!(offset <= self.geometry.total);
+        // SAFETY: the offset is at most the length of the mapping.
+        unsafe { self.mapping.start().add(offset as usize) }
+    }
+
+    /// The directory.
+    pub(crate) fn directory(&self) -> Directory<'_> {
+        Directory::new(self, self.at(DIRECTORY_AT))
+    }
+
+    /// The member table.
+    pub(crate) fn rows(&self) -> &[MemberRow] {
+        let start = self.at(ROWS_AT).cast::<MemberRow>();
+        // SAFETY: the geometry places `rows` rows here, inside the mapping and aligned; rows are atomics only.
+        unsafe { slice::from_raw_parts(start.as_ptr(), self.geometry.rows as usize) }
+    }
+
+    /// The calling thread as an owner.
+    #[inline]
+    pub(crate) fn me(&self) -> Result<Owner, MemberError> {
+        let me = match self.me.load(Ordering::Relaxed) {
+            0 => self.register()?,
+            member => Owner::from_word(member),
+        };
+        Ok(Owner::new(me.generation(), me.row(), fork::thread_token()))
+    }
+
+    /// Whether `who` is this process.
+    pub(crate) fn is_me(&self, who: Owner) -> bool {
+        who.member().word() == self.me.load(Ordering::Relaxed)
+    }
+
+    /// Takes a row: when attaching, and in a forked child at first use.
+    #[cold]
+    fn register(&self) -> Result<Owner, MemberError> {
+        let _no_fork = fork::hold();
+        let mut keeper = self.keeper.lock();
+        if keeper.is_some() {
+            return Ok(Owner::from_word(self.me.load(Ordering::Relaxed)));
+        }
+        let Membership { me, keeper: page } = table::join(self.rows(), self.fd(), self.directory().next_row())?;
+        *keeper = Some(page);
+        self.me.store(me.word(), Ordering::Relaxed);
+        Ok(me)
+    }
+
+    /// In a forked child: the row and the keeper page are the parent's.
+    pub(crate) fn forget_membership(&self) {
+        self.me.store(0, Ordering::Relaxed);
+        if let Some(page) = self.keeper.lock().take() {
+            page.not_inherited();
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        registry::remove(self.key);
+        let _no_fork = fork::hold();
+        if let Some(page) = self.keeper.get_mut().take() {
+            let row = Owner::from_word(*self.me.get_mut()).row();
+            self.rows()[usize::from(row)].leave();
+            drop(page);
+        }
+    }
+}
+
+impl From<MemberError> for Error {
+    fn from(error: MemberError) -> Self {
+        match error {
+            MemberError::NoRow { rows } => ErrorKind::NoMemberRow { rows }.into(),
+            MemberError::System { errno } => {
+                Error::system("taking a member row", std::io::Error::from_raw_os_error(errno))
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Segments: mmap'd regions that processes share.
+
+mod directory;
+mod handle;
+mod home;
+mod name;
+mod object;
+mod open;
+mod options;
+mod publish;
+pub(crate) mod registry;
+mod ticket;
+
+pub(crate) use handle::Inner;
+pub use handle::Segment;
+pub use object::{Blueprint, Object, Place};
+pub use options::SegmentOptions;
+pub use ticket::Ticket;

@@ -1,0 +1,224 @@
+//! `Object`: something placed in a segment, found by name, offset or ticket.
+
+use super::directory::{Found, Plan};
+use super::publish::{self, Capacity};
+use super::{Segment, SegmentOptions, Ticket, name, open};
+use crate::error::{Error, ErrorKind};
+use crate::layout::entry::{Kind, Parts};
+use std::alloc::Layout;
+use std::borrow::Cow;
+use std::fmt;
+use std::ptr::NonNull;
+
+/// Where an object is to be, or is.
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'a> {
+    /// In an anonymous segment of its own.
+    New,
+    /// In a named segment of its own, which must not exist.
+    Create(&'a str),
+    /// In the named segment of its own that somebody created.
+    Open(&'a str),
+    /// Either.
+    OpenOrCreate(&'a str),
+    /// Unnamed, in this segment.
+    NewIn(&'a Segment),
+    /// Named, in this segment, where the name must be free.
+    CreateIn(&'a Segment, &'a str),
+    /// Named, in this segment, where somebody created it.
+    OpenIn(&'a Segment, &'a str),
+    /// Either.
+    OpenOrCreateIn(&'a Segment, &'a str),
+}
+
+/// What an object is made of.
+pub struct Blueprint<'a> {
+    /// Its type.
+    pub kind: Kind,
+    /// The type of its elements, as text: compared as a whole when opening.
+    pub schema: Cow<'a, str>,
+    /// Elements or capacity, as its type likes; kept in the directory and given back by [`Object::count`].
+    pub count: u64,
+    /// Size and alignment (at most 4096) of its body.
+    pub layout: Layout,
+    /// Writes the initial state into the zeroed body. Zero bytes should be an invalid state.
+    pub init: &'a dyn Fn(NonNull<u8>),
+}
+
+/// An object in a segment: the segment stays mapped as long as this lives.
+///
+/// Everything else is the business of the object's type. Opening checks the kind, the schema and that the body lies inside
+/// the mapping; the type checks that `count` fits `len` before it believes either.
+#[derive(Clone)]
+pub struct Object {
+    segment: Segment,
+    offset: u64,
+    body: NonNull<u8>,
+    len: usize,
+    count: u64,
+}
+
+// SAFETY: the pointer leads into the mapping that `segment` keeps; what lies there is shared between processes anyway.
+unsafe impl Send for Object {}
+// SAFETY: as for `Send`; `Object` itself accesses nothing.
+unsafe impl Sync for Object {}
+
+impl Object {
+    /// Creates the object, or opens what may exist already, as `place` says.
+    ///
+    /// # Process death
+    /// A creator that dies leaves no trace of the object, or all of it.
+    pub fn place(place: Place<'_>, plan: &Blueprint<'_>, options: &SegmentOptions) -> Result<Self, Error> {
+        match place {
+            Place::New => publish::anonymous(plan.capacity(), options, |segment| Self::create(segment, "", plan)),
+            Place::Create(name) => {
+                publish::named(name, plan.capacity(), options, |segment| Self::create(segment, "", plan))
+            }
+            Place::OpenOrCreate(name) => publish::open_or_create(
+                name,
+                || Self::open(Place::Open(name), plan.kind, &plan.schema),
+                || Self::place(Place::Create(name), plan, options),
+            ),
+            Place::NewIn(segment) => Self::create(segment, "", plan),
+            Place::CreateIn(segment, name) => {
+                name::check(name)?;
+                Self::create(segment, name, plan)
+            }
+            Place::OpenOrCreateIn(segment, name) => publish::open_or_create(
+                name,
+                || Self::open(Place::OpenIn(segment, name), plan.kind, &plan.schema),
+                || Self::place(Place::CreateIn(segment, name), plan, options),
+            ),
+            Place::Open(_) | Place::OpenIn(..) => Self::open(place, plan.kind, &plan.schema),
+        }
+    }
+
+    /// Opens an object that exists: `place` is [`Place::Open`] or [`Place::OpenIn`].
+    pub fn open(place: Place<'_>, kind: Kind, schema: &str) -> Result<Self, Error> {
+        let not_found = |name: &str| ErrorKind::NotFound { name: name.to_owned() };
+        let (segment, found) = match place {
+            Place::Open(name) => {
+                let segment = open::by_name(name)?;
+                let first = segment.inner().directory().first()?;
+                let found = first.ok_or_else(|| ErrorKind::WrongKind {
+                    found: "segment without objects".to_owned(),
+                    expected: kind.to_string(),
+                })?;
+                (segment, found)
+            }
+            Place::OpenIn(segment, name) => {
+                name::check(name)?;
+                let found = segment.inner().directory().find(name)?.ok_or_else(|| not_found(name))?;
+                (segment.clone(), found)
+            }
+            _ => {
+                return Err(ErrorKind::InvalidArgument {
+                    what: "place to open",
+                    found: format!("{place:?}"),
+                    expected: "Open or OpenIn",
+                }
+                .into());
+            }
+        };
+        Self::check(segment, found, kind, schema)
+    }
+
+    /// Attaches to the object that a ticket names.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Gone`] if the process that gave the ticket no longer has the segment open;
+    /// [`ErrorKind::WrongKind`] and [`ErrorKind::WrongType`] if it names something else.
+    pub fn attach(ticket: &Ticket, kind: Kind, schema: &str) -> Result<Self, Error> {
+        Self::at(ticket.segment()?, ticket.offset(), kind, schema)
+    }
+
+    /// The object whose directory entry lies at `offset`, which may come from anywhere.
+    pub fn at(segment: Segment, offset: u64, kind: Kind, schema: &str) -> Result<Self, Error> {
+        let found = segment.inner().directory().read(offset)?;
+        Self::check(segment, found, kind, schema)
+    }
+
+    /// The segment it lies in.
+    pub fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
+    /// The first byte of its body, aligned as its blueprint said.
+    pub fn body(&self) -> NonNull<u8> {
+        self.body
+    }
+
+    /// Bytes of its body.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether its body has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The number its creator gave.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Where its directory entry lies in the segment: with the segment's id, its identity.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// A small value from which another process attaches.
+    pub fn ticket(&self) -> Ticket {
+        Ticket::of(&self.segment, self.offset)
+    }
+
+    fn create(segment: &Segment, name: &str, plan: &Blueprint<'_>) -> Result<Self, Error> {
+        let entry = Plan {
+            name,
+            kind: plan.kind,
+            schema: &plan.schema,
+            count: plan.count,
+            layout: plan.layout,
+            init: plan.init,
+        };
+        let directory = segment.inner().directory();
+        let offset = directory.create(segment, &entry)?;
+        Ok(Self::of(segment.clone(), directory.read(offset)?))
+    }
+
+    fn check(segment: Segment, found: Found, kind: Kind, schema: &str) -> Result<Self, Error> {
+        if found.kind != kind {
+            return Err(ErrorKind::WrongKind { found: found.kind.to_string(), expected: kind.to_string() }.into());
+        }
+        if found.schema != schema {
+            return Err(ErrorKind::WrongType { found: found.schema, expected: schema.to_owned() }.into());
+        }
+        Ok(Self::of(segment, found))
+    }
+
+    fn of(segment: Segment, found: Found) -> Self {
+        Self {
+            body: segment.inner().at(found.offset + u64::from(found.parts.body_at)),
+            len: found.parts.body_len as usize,
+            count: found.count,
+            offset: found.offset,
+            segment,
+        }
+    }
+}
+
+impl Blueprint<'_> {
+    /// Room for this object alone, wherever alignment puts it.
+    fn capacity(&self) -> Capacity {
+        let parts = Parts::place(0, "", &self.schema, self.layout).map(|parts| parts.len);
+        // What cannot be placed is refused when it is placed.
+        Capacity::for_one(parts.unwrap_or(0).saturating_add(self.layout.align() as u64))
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Object").field("segment", &self.segment).field("offset", &self.offset).finish()
+    }
+}

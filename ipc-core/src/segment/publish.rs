@@ -1,0 +1,137 @@
+//! Making segments: reserve, initialise, then publish.
+//!
+//! **1** a file without a name (memfd, or `O_TMPFILE` in the user's directory) · **2** every byte reserved · **3** mapped, its
+//! header written · **4** this process registers · **5** the object, if the segment is made for one · **6** anonymous: sealed;
+//! named: linked under its name, which fails if the name is taken.
+//!
+//! A death before 6 leaves nothing: the file has no name and goes with its last descriptor. A death after 6 leaves a complete
+//! segment. Nobody ever sees a half-built one.
+
+use super::handle::{Inner, Segment};
+use super::home::Home;
+use super::options::SegmentOptions;
+use super::{name, registry};
+use crate::error::{Error, ErrorKind};
+use crate::layout::header::{Geometry, HeaderState};
+use crate::sys::fds;
+use crate::sys::mapping::Mapping;
+use crate::sys::process::Identity;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+/// Requests above this are compared with what the system has left; smaller ones just fail in the reservation.
+const LARGE: u64 = 64 << 20;
+
+/// Creators that find the directory gone, or the name taken and free again, try so often.
+const TRIES: u32 = 100;
+
+/// How much a segment must hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Capacity {
+    pub space: u64,
+    pub buckets: u32,
+}
+
+/// An anonymous segment. `fill` may place objects in it before anybody else can see it.
+pub(crate) fn anonymous<R>(
+    capacity: Capacity,
+    options: &SegmentOptions,
+    fill: impl FnOnce(&Segment) -> Result<R, Error>,
+) -> Result<R, Error> {
+    let fd = fds::memfd(options.label.as_deref().unwrap_or("ipc"))
+        .map_err(|e| Error::system("making anonymous shared memory", e))?;
+    let segment = build(fd, None, capacity, options)?;
+    let filled = fill(&segment)?;
+    fds::seal(segment.inner().fd()).map_err(|e| Error::system("sealing a segment", e))?;
+    Ok(filled)
+}
+
+/// A segment with a name, which appears only when `fill` has succeeded.
+pub(crate) fn named<R>(
+    name: &str,
+    capacity: Capacity,
+    options: &SegmentOptions,
+    fill: impl Fn(&Segment) -> Result<R, Error>,
+) -> Result<R, Error> {
+    name::check(name)?;
+    for _ in 0..TRIES {
+        let Some(home) = Home::open(true)? else { continue };
+        let fd = match home.unnamed_file() {
+            // The directory went with its last name after we had opened it.
+            Err(nix::Error::ENOENT) => continue,
+            other => other.map_err(|e| Error::system("making a file for a segment", e))?,
+        };
+        let segment = build(fd, Some(name), capacity, options)?;
+        let filled = fill(&segment)?;
+        match home.link(segment.inner().fd(), name) {
+            Err(nix::Error::ENOENT) => continue,
+            Err(nix::Error::EEXIST) => return Err(ErrorKind::AlreadyExists { name: name.to_owned() }.into()),
+            other => other.map_err(|e| Error::system("naming a segment", e))?,
+        }
+        return Ok(filled);
+    }
+    Err(Error::system("naming a segment, because others kept removing the directory", nix::Error::EAGAIN))
+}
+
+/// Opens what has the name, or creates it; whoever comes second opens.
+pub(crate) fn open_or_create<R>(
+    name: &str,
+    open: impl Fn() -> Result<R, Error>,
+    create: impl Fn() -> Result<R, Error>,
+) -> Result<R, Error> {
+    name::check(name)?;
+    for _ in 0..TRIES {
+        match open() {
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound { .. }) => {}
+            other => return other,
+        }
+        match create() {
+            Err(e) if matches!(e.kind(), ErrorKind::AlreadyExists { .. }) => {}
+            other => return other,
+        }
+    }
+    Err(Error::system("opening or creating, because others kept creating and removing the name", nix::Error::EAGAIN))
+}
+
+/// Removes a name. Those who have the segment open keep it.
+pub(crate) fn unlink(name: &str) -> Result<(), Error> {
+    name::check(name)?;
+    match Home::open(false)? {
+        Some(home) => home.unlink(name),
+        None => Err(ErrorKind::NotFound { name: name.to_owned() }.into()),
+    }
+}
+
+/// Steps 2 to 4.
+fn build(fd: OwnedFd, name: Option<&str>, capacity: Capacity, options: &SegmentOptions) -> Result<Segment, Error> {
+    let id = fds::random_u128().map_err(|e| Error::system("drawing a segment id", e))?.max(1);
+    let geometry = Geometry::new(id, capacity.space, options.members, capacity.buckets)?;
+    reserve(&fd, geometry.total)?;
+    let mapping = Mapping::new(fd.as_fd(), geometry.total as usize, options.populate)
+        .map_err(|e| no_memory_or("mapping a segment", geometry.total, e))?;
+    // SAFETY: the mapping is at least one page, aligned to a page, zeroed, and a HeaderState is atomics only.
+    let header = unsafe { mapping.start().cast::<HeaderState>().as_ref() };
+    geometry.write(header, &Identity::of_this_process());
+    let inner = Inner::new(geometry, mapping, fd, name)?;
+    inner.directory().init();
+    inner.me()?;
+    let inner = Arc::new(inner);
+    registry::insert(&inner);
+    Ok(Segment::from_inner(inner))
+}
+
+/// Step 2. What does not fit is an error now, so that no access can be a SIGBUS later.
+fn reserve(fd: &OwnedFd, bytes: u64) -> Result<(), Error> {
+    // The kernel would rather kill a process than refuse anonymous memory that is not there.
+    if bytes > LARGE && fds::available_memory().is_some_and(|available| bytes > available) {
+        return Err(ErrorKind::OutOfMemory { bytes }.into());
+    }
+    fds::reserve(fd.as_fd(), bytes).map_err(|e| no_memory_or("reserving shared memory", bytes, e))
+}
+
+fn no_memory_or(doing: &'static str, bytes: u64, error: std::io::Error) -> Error {
+    match error.raw_os_error() {
+        Some(libc::ENOSPC | libc::ENOMEM | libc::EFBIG | libc::EDQUOT) => ErrorKind::OutOfMemory { bytes }.into(),
+        _ => Error::system(doing, error),
+    }
+}

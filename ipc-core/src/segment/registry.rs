@@ -1,0 +1,47 @@
+//! The segments this process has mapped: each once, however many handles it has.
+
+use super::Inner;
+use crate::member::fork;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+/// What makes two descriptors the same segment: the file they refer to and the id in its header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub dev: u64,
+    pub ino: u64,
+    pub id: u128,
+}
+
+/// Locked under the fork gate only, so that a forked child finds it free.
+static MAPPED: Mutex<Option<HashMap<Key, Weak<Inner>>>> = Mutex::new(None);
+
+/// The mapping of this segment, if the process has one.
+pub(crate) fn find(key: Key) -> Option<Arc<Inner>> {
+    let _no_fork = fork::hold();
+    MAPPED.lock().as_ref()?.get(&key)?.upgrade()
+}
+
+/// Remembers a new mapping. Two threads that attached at once may both have one: the last is the one that is found.
+pub(crate) fn insert(inner: &Arc<Inner>) {
+    let _no_fork = fork::hold();
+    MAPPED.lock().get_or_insert_default().insert(inner.key(), Arc::downgrade(inner));
+}
+
+/// Forgets a mapping whose last handle is gone.
+pub(crate) fn remove(key: Key) {
+    let _no_fork = fork::hold();
+    if let Some(mapped) = MAPPED.lock().as_mut()
+        && mapped.get(&key).is_some_and(|inner| inner.strong_count() == 0)
+    {
+        mapped.remove(&key);
+    }
+}
+
+/// In a forked child: the inherited mappings are good, the memberships are the parent's.
+pub(crate) fn forget_membership() {
+    if let Some(mapped) = MAPPED.lock().as_ref() {
+        mapped.values().filter_map(Weak::upgrade).for_each(|inner| inner.forget_membership());
+    }
+}
