@@ -2,6 +2,9 @@
 
 #[cfg(ipc_loom)]
 pub mod ring;
-#[cfg(not(ipc_loom))]
 #[allow(dead_code, unused_imports)]
+#[cfg(not(ipc_loom))]
 mod ring;
+#[cfg_attr(not(any(test, ipc_loom, feature = "sabotage")), allow(dead_code))]
+#[doc(hidden)]
+pub mod sabotage;

@@ -3,9 +3,11 @@
 use super::control::Role;
 use super::endpoint::{Endpoint, JoinError};
 use super::layout::{Geometry, Ring};
-use ipc_core::MemberError;
+use super::repair::{Turn, look_around};
+use super::wait::obstacle;
 use ipc_core::raw::{Census, Owner, Verdict};
 use ipc_core::shim::{AtomicU32, Ordering};
+use ipc_core::{Corrupt, MemberError};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::borrow::Cow;
 use std::ptr::NonNull;
@@ -58,6 +60,20 @@ impl<T: Copy> HeapRing<T> {
         Endpoint::join(self.ring, role, &self.member(row))
     }
 
+    /// Whether a row of this side is owned.
+    pub fn anybody(&self, side: Role) -> bool {
+        self.ring.anybody(side, 0).expect("no member scribbles")
+    }
+
+    /// Looks around as a waiter of each side does, until nothing is left to repair.
+    pub fn repair(&self, row: u16) -> Result<(), Corrupt> {
+        for side in [Role::Receiver, Role::Sender] {
+            let turn = Turn::new(0);
+            while look_around(&self.ring, side, &obstacle(&self.ring, side)?, &self.member(row), &turn)? {}
+        }
+        Ok(())
+    }
+
     /// The thread of this member has unwound: none of its stores are to come.
     pub fn bury(&self, row: u16) {
         self.members[usize::from(row)].dead.store(1, Ordering::Release);
@@ -97,7 +113,11 @@ impl<'a> Census for Member<'a> {
     fn verdict(&self, who: Owner) -> Verdict {
         match self.members.get(usize::from(who.row())) {
             Some(life) if who.generation() == 1 => {
-                if life.dead.load(Ordering::Acquire) == 1 { Verdict::Dead } else { Verdict::Alive }
+                if life.dead.load(Ordering::Acquire) == 1 {
+                    Verdict::Dead
+                } else {
+                    Verdict::Alive
+                }
             }
             _ => Verdict::Dead,
         }

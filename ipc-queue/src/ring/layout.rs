@@ -90,7 +90,8 @@ impl Geometry {
         // SAFETY: the caller vouches for the bytes, which the header lies in the first of; any bytes are valid atomics.
         let header = unsafe { body.cast::<Header>().as_ref() };
         let endpoints = header.endpoints.load(Ordering::Relaxed);
-        Self::new(capacity, endpoints).map_err(|_| Corrupt { what: "the ring's endpoint count", found: endpoints.into() })
+        Self::new(capacity, endpoints)
+            .map_err(|_| Corrupt { what: "the ring's endpoint count", found: endpoints.into() })
     }
 }
 

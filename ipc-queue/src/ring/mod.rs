@@ -18,9 +18,9 @@ pub use layout::{Geometry, GeometryError, MAX_ENDPOINTS, Ring};
 pub use position::Positions;
 pub use repair::Turn;
 pub use row::RowWord;
-pub use wait::wait;
 #[cfg(any(test, ipc_loom))]
 pub use steps::{Died, dying_at};
+pub use wait::wait;
 #[cfg(any(test, ipc_loom))]
 mod heap;
 #[cfg(any(test, ipc_loom))]

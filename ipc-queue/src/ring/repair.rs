@@ -11,6 +11,7 @@ use super::row::{EndpointRow, Held, Intent, RowWord};
 use super::slot::{Phase, SlotWord};
 use super::steps::step;
 use super::wait::{Hold, Holder, Obstacle};
+use crate::sabotage;
 use ipc_core::Corrupt;
 use ipc_core::raw::{Census, Owner, Verdict};
 use ipc_core::shim::Ordering;
@@ -146,7 +147,7 @@ fn look_at_peer<T: Copy>(ring: &Ring<T>, side: Role, census: &impl Census, turn:
 
 /// Asks for a verdict, and repairs if it is death.
 fn ask<T: Copy>(ring: &Ring<T>, owner: Owner, census: &impl Census) -> Result<bool, Corrupt> {
-    Ok(census.verdict(owner) == Verdict::Dead && repair_member(ring, owner, census)?)
+    Ok(sabotage::repairs() && census.verdict(owner) == Verdict::Dead && repair_member(ring, owner, census)?)
 }
 
 /// Whether an intent of this row covers the position; `Some(true)` if it is OWN.
@@ -201,7 +202,8 @@ fn unfinished<T: Copy>(ring: &Ring<T>, side: Role, position: Position) -> Option
     }
     let repaired = match (side, word.phase()?) {
         // Never EMPTY again: the tail has passed, and no sender returns to this position.
-        (Role::Sender, Phase::Empty) => SlotWord::tomb(positions, position),
+        (Role::Sender, Phase::Empty) if sabotage::tombs() => SlotWord::tomb(positions, position),
+        (Role::Sender, Phase::Empty) => word,
         (Role::Receiver, Phase::Full) => SlotWord::new(word.lap(), Phase::Redeliver),
         (Role::Receiver, Phase::Tomb) => SlotWord::acknowledged(positions, position),
         _ => return None,

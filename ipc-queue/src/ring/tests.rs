@@ -32,15 +32,8 @@ fn works_for_full_laps(heap: &HeapRing<u64>, tx: &Endpoint<u64>, rx: &Endpoint<u
     }
 }
 
-/// Looks around as a waiter of each side does, until nothing is left to repair.
 fn repair(heap: &HeapRing<u64>) {
-    let ring = heap.ring();
-    for side in [Role::Receiver, Role::Sender] {
-        let turn = Turn::new(0);
-        while let Ok(found) = wait::obstacle(&ring, side)
-            && repair::look_around(&ring, side, &found, &heap.member(A), &turn).expect("no member scribbles")
-        {}
-    }
+    heap.repair(A).expect("no member scribbles");
 }
 
 fn drain(rx: &Endpoint<u64>) -> Vec<u64> {
@@ -65,7 +58,13 @@ struct Case {
 
 const CASES: [Case; 6] = [
     Case { name: "send", capacity: 4, prefill: 2, lose_at_most: 0, act: |e| assert!(e.try_send(100).is_ok()) },
-    Case { name: "send, capacity 1", capacity: 1, prefill: 0, lose_at_most: 0, act: |e| assert!(e.try_send(100).is_ok()) },
+    Case {
+        name: "send, capacity 1",
+        capacity: 1,
+        prefill: 0,
+        lose_at_most: 0,
+        act: |e| assert!(e.try_send(100).is_ok()),
+    },
     Case { name: "recv", capacity: 4, prefill: 2, lose_at_most: 1, act: |e| assert!(e.try_recv().is_ok()) },
     Case { name: "recv, capacity 1", capacity: 1, prefill: 1, lose_at_most: 1, act: |e| assert!(e.try_recv().is_ok()) },
     Case {
