@@ -125,11 +125,11 @@ fn a_process_maps_a_segment_once() {
 
 #[test]
 fn rows_run_out_with_an_error_and_come_back() {
-    let first = Segment::options().members(1).new(4096).unwrap();
+    let first = Segment::options().members(1).anonymous(4096).unwrap();
     assert_eq!(first.members(), 1);
     let fd = first.as_fd().try_clone_to_owned().unwrap();
     drop(first);
     let again = Segment::from_fd(fd).unwrap();
     Value::new_in(&again, 1u8).unwrap();
-    assert!(Segment::options().members(0).new(1).is_err());
+    assert!(Segment::options().members(0).anonymous(1).is_err());
 }

@@ -11,8 +11,11 @@
 
 mod lock;
 
+#[doc(hidden)]
+pub use ipc_core::__private;
+pub use ipc_core::__private::plain_via_sync as plain;
 #[doc(no_inline)]
 pub use ipc_core::raw::Guard;
 #[doc(no_inline)]
-pub use ipc_core::{Cause, Deadline, Error, ErrorKind, LockError, Plain, Segment, SegmentOptions, Ticket, plain};
+pub use ipc_core::{Cause, Deadline, Error, ErrorKind, LockError, Plain, Segment, SegmentOptions, Ticket};
 pub use lock::Lock;

@@ -231,7 +231,9 @@ impl<T: Plain> Value<T> {
     #[inline]
     fn current(&self) -> &AtomicU32 {
         // SAFETY: without ONE_WORD the body has this word behind the line.
-        unsafe { self.line.byte_add(Self::LINE_BYTES).cast::<AtomicU32>().as_ref() }
+        let current = unsafe { self.line.byte_add(Self::LINE_BYTES) }.cast::<AtomicU32>();
+        // SAFETY: as above; an atomic may be shared.
+        unsafe { current.as_ref() }
     }
 
     #[inline]

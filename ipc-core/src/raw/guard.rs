@@ -16,6 +16,13 @@ pub struct RawLock<'a, T: ?Sized, C = Segment> {
     data: Data<'a, T>,
 }
 
+/// The guard came to recover, and has not yet.
+const INCONSISTENT: u64 = 1;
+/// The line says that the data is being written.
+const TOUCHED: u64 = 2;
+/// The thread was panicking before the guard was made: that panic says nothing about this data.
+const PANICKING: u64 = 4;
+
 /// Where the data lies.
 enum Data<'a, T: ?Sized> {
     /// In one place.
@@ -79,11 +86,10 @@ impl<'a, T: ?Sized + Guarded, C: Census> RawLock<'a, T, C> {
     pub fn recover(&self, repair: impl FnOnce(&mut T), deadline: Deadline) -> Result<Guard<'a, T, C>, LockError> {
         let acquired = self.line.acquire(self.census, Entry::Recover, deadline)?;
         let mut guard = self.guard(acquired)?;
-        if guard.inconsistent {
+        if guard.is(INCONSISTENT) {
             repair(&mut *guard);
             self.line.mark_consistent(acquired.me);
-            guard.inconsistent = false;
-            guard.touched = false;
+            guard.state &= !(INCONSISTENT | TOUCHED);
         }
         Ok(guard)
     }
@@ -102,10 +108,9 @@ impl<'a, T: ?Sized + Guarded, C: Census> RawLock<'a, T, C> {
             census: self.census,
             data,
             me: acquired.me,
-            epoch: fork_epoch(),
-            inconsistent: acquired.inconsistent,
-            touched: false,
-            panicking: std::thread::panicking(),
+            state: u64::from(fork_epoch()) << 32
+                | if acquired.inconsistent { INCONSISTENT } else { 0 }
+                | if std::thread::panicking() { PANICKING } else { 0 },
             not_send: PhantomData,
         })
     }
@@ -163,10 +168,9 @@ pub struct Guard<'a, T: ?Sized + Guarded, C: Census = Segment> {
     census: &'a C,
     data: NonNull<T>,
     me: Owner,
-    epoch: u32,
-    inconsistent: bool,
-    touched: bool,
-    panicking: bool,
+    /// The fork epoch in the high half, the flags below in the low one: one word, because a guard is moved around, and a wide
+    /// load that follows narrow stores stalls.
+    state: u64,
     /// The word names a thread: another one must not unlock.
     not_send: PhantomData<*mut ()>,
 }
@@ -194,15 +198,25 @@ impl<'a, T: ?Sized + Guarded, C: Census> Guard<'a, T, C> {
     /// The holder is about to write without going through `&mut`.
     #[inline]
     pub(crate) fn touch(guard: &mut Self) {
-        if !guard.touched {
+        if !guard.is(TOUCHED) {
             guard.line.touch(guard.me);
-            guard.touched = true;
+            guard.state |= TOUCHED;
         }
     }
 
     #[inline]
+    fn is(&self, flag: u64) -> bool {
+        self.state & flag != 0
+    }
+
+    #[inline]
+    fn is_inherited(&self) -> bool {
+        (self.state >> 32) as u32 != fork_epoch()
+    }
+
+    #[inline]
     fn check_fork(&self) {
-        if self.epoch != fork_epoch() {
+        if self.is_inherited() {
             inherited();
         }
     }
@@ -237,17 +251,17 @@ impl<T: ?Sized + Guarded, C: Census> DerefMut for Guard<'_, T, C> {
 impl<T: ?Sized + Guarded, C: Census> Drop for Guard<'_, T, C> {
     #[inline]
     fn drop(&mut self) {
-        if self.epoch != fork_epoch() {
+        if self.is_inherited() {
             return;
         }
-        if !self.touched {
-            return self.line.release_unchanged(self.inconsistent);
+        if !self.is(TOUCHED) {
+            return self.line.release_unchanged(self.is(INCONSISTENT));
         }
         // SAFETY: still ours: the lock is released below, and no reference through the guard can be alive.
         unsafe { T::scrub(self.data) };
-        if self.inconsistent {
+        if self.is(INCONSISTENT) {
             self.line.release_unchanged(true);
-        } else if !self.panicking && std::thread::panicking() {
+        } else if !self.is(PANICKING) && std::thread::panicking() {
             let (pid, name) = self.census.describe(self.me);
             self.line.release_panicked(pid, &name);
         } else {

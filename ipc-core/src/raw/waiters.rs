@@ -4,7 +4,7 @@
 //! generation on and the count starts over; a sleeper of an older generation then leaves without touching it. More than
 //! 65 535 sleepers carry into the generation, which is such a purge: it costs them one re-check interval.
 
-use crate::shim::{AtomicU32, Ordering};
+use crate::shim::{self, AtomicU32, Ordering};
 
 const COUNT: u32 = 0xffff;
 
@@ -31,6 +31,7 @@ impl Waiters {
     pub fn register(&self) -> Registration {
         // ORDERING: SeqCst [wait/W1]: registration before the sleeper's last look; pairs with `is_anybody`.
         let before = self.0.fetch_add(1, Ordering::SeqCst);
+        shim::total_order();
         Registration { generation: before >> 16, first: before & COUNT == 0 }
     }
 
@@ -48,6 +49,7 @@ impl Waiters {
     /// Whether anybody is registered. To be preceded by a SeqCst read-modify-write or fence that published the condition.
     #[inline]
     pub fn is_anybody(&self) -> bool {
+        shim::total_order();
         // ORDERING: SeqCst [wait/W1]: not before the read-modify-write or fence that made the condition true.
         self.0.load(Ordering::SeqCst) & COUNT != 0
     }

@@ -67,7 +67,7 @@ impl Segment {
     /// # Errors
     /// [`ErrorKind::OutOfMemory`] if the bytes cannot be reserved now: there is no SIGBUS later.
     pub fn new(bytes: u64) -> Result<Self, Error> {
-        Self::options().new(bytes)
+        Self::options().anonymous(bytes)
     }
 
     /// A segment with a name, which must be free.
@@ -153,7 +153,7 @@ impl Segment {
 
 impl SegmentOptions {
     /// An anonymous segment, see [`Segment::new`].
-    pub fn new(&self, bytes: u64) -> Result<Segment, Error> {
+    pub fn anonymous(&self, bytes: u64) -> Result<Segment, Error> {
         publish::anonymous(Capacity::for_many(bytes), self, |segment| Ok(segment.clone()))
     }
 

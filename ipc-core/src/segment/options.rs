@@ -4,7 +4,7 @@
 ///
 /// ```
 /// use ipc_core::Segment;
-/// let segment = Segment::options().members(200).new(1 << 20)?;
+/// let segment = Segment::options().members(200).anonymous(1 << 20)?;
 /// # Ok::<(), ipc_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]

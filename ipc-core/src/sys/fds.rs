@@ -90,6 +90,8 @@ fn reduce(st: &FileStat) -> Stat {
         SFlag::S_IFBLK | SFlag::S_IFCHR => FileKind::Device,
         _ => FileKind::Other,
     };
+    // The widths differ between architectures.
+    #[allow(clippy::unnecessary_cast)]
     Stat {
         dev: st.st_dev,
         ino: st.st_ino,
