@@ -19,7 +19,7 @@ use super::steps::step;
 use super::wait::obstacle;
 use ipc_core::raw::{Census, Owner, Pause, Verdict};
 use ipc_core::shim::{self, Ordering};
-use ipc_core::{Corrupt, MemberError};
+use ipc_core::{Corrupt, MemberError, Plain};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
@@ -89,7 +89,8 @@ pub struct Endpoint<T> {
     role: Role,
     pub(super) seen: Cell<Signs>,
     doing: Cell<Doing>,
-    vain: Cell<Vain>,
+    /// On the sending and on the receiving side.
+    vain: [Cell<Vain>; 2],
     turn: Turn,
 }
 
@@ -107,13 +108,14 @@ impl Drop for Entered<'_> {
 /// Looks for the first time after this long at the same place; then at growing intervals.
 const VAIN_FIRST: Duration = Duration::from_millis(1);
 
-impl<T: Copy> Endpoint<T> {
+impl<T: Plain> Endpoint<T> {
     /// Takes a free row; frees those of dead members if there is none.
     pub fn join(ring: Ring<T>, role: Role, census: &impl Census) -> Result<Self, JoinError> {
-        let me = census.me().map_err(JoinError::Member)?.member();
-        if let Some(endpoint) = Self::take_free(ring, role, me)? {
-            return Ok(endpoint);
+        match Self::join_free(ring, role, census) {
+            Err(JoinError::NoRow) => {}
+            done => return done,
         }
+        let me = census.me().map_err(JoinError::Member)?.member();
         for (_, row) in ring.rows_from(0) {
             if let Held::By(owner, _) = row.owner().held()?
                 && owner != me
@@ -122,6 +124,12 @@ impl<T: Copy> Endpoint<T> {
                 repair_member(&ring, owner, census)?;
             }
         }
+        Self::take_free(ring, role, me)?.ok_or(JoinError::NoRow)
+    }
+
+    /// Takes a free row, if there is one.
+    pub fn join_free(ring: Ring<T>, role: Role, census: &impl Census) -> Result<Self, JoinError> {
+        let me = census.me().map_err(JoinError::Member)?.member();
         Self::take_free(ring, role, me)?.ok_or(JoinError::NoRow)
     }
 
@@ -163,7 +171,7 @@ impl<T: Copy> Endpoint<T> {
             role,
             seen: Cell::new(Signs::NONE),
             doing: Cell::new(Doing::Nothing),
-            vain: Cell::new(vain),
+            vain: [Cell::new(vain), Cell::new(vain)],
             turn: Turn::new(index),
         }
     }
@@ -192,12 +200,8 @@ impl<T: Copy> Endpoint<T> {
         }
     }
 
-    /// The ring.
-    pub fn ring(&self) -> &Ring<T> {
-        &self.ring
-    }
-
     /// Whether this endpoint's row is still this endpoint's.
+    #[cfg(any(test, ipc_loom))]
     pub fn is_joined(&self) -> bool {
         self.ring.row(self.index).is_some_and(|row| row.owner() == self.word)
     }
@@ -215,6 +219,16 @@ impl<T: Copy> Endpoint<T> {
         Ok((Entered(&self.doing), row))
     }
 
+    /// Whether it has been given away.
+    pub fn is_travelling(&self) -> bool {
+        self.doing.get() == Doing::Travelling
+    }
+
+    /// Its side, or both.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
     pub(super) fn index(&self) -> u16 {
         self.index as u16
     }
@@ -228,9 +242,10 @@ impl<T: Copy> Endpoint<T> {
     #[cold]
     pub fn in_vain(&self, side: Role, census: &impl Census) -> Result<bool, Corrupt> {
         let state = self.ring.state();
-        let cursor = if side == Role::Sender { &state.tail.0 } else { &state.head.0 };
+        let [sending, receiving] = &self.vain;
+        let (cursor, kept) = if side == Role::Sender { (&state.tail.0, sending) } else { (&state.head.0, receiving) };
         let cursor = cursor.load(Ordering::Relaxed);
-        let mut vain = self.vain.get();
+        let mut vain = kept.get();
         if vain.cursor != cursor {
             vain = Vain { cursor, polls: 0, look_at: None, pause: Pause::new() };
         }
@@ -249,7 +264,7 @@ impl<T: Copy> Endpoint<T> {
                 Some(_) => {}
             }
         }
-        self.vain.set(vain);
+        kept.set(vain);
         Ok(repaired)
     }
 }

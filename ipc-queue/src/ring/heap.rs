@@ -7,7 +7,7 @@ use super::repair::{Turn, look_around};
 use super::wait::obstacle;
 use ipc_core::raw::{Census, Owner, Verdict};
 use ipc_core::shim::{AtomicU32, Ordering};
-use ipc_core::{Corrupt, MemberError};
+use ipc_core::{Corrupt, MemberError, Plain};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::borrow::Cow;
 use std::ptr::NonNull;
@@ -30,7 +30,7 @@ unsafe impl<T: Send> Send for HeapRing<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for HeapRing<T> {}
 
-impl<T: Copy> HeapRing<T> {
+impl<T: Plain> HeapRing<T> {
     /// A ring whose positions start with lap `lap`, and so many members.
     pub fn new(capacity: u64, endpoints: u32, lap: u64, members: usize) -> Self {
         let geometry = Geometry::new(capacity, endpoints).expect("geometry");

@@ -17,9 +17,9 @@ use super::control::Control;
 use super::position::{Position, Positions};
 use super::row::EndpointRow;
 use super::slot::{Slot, SlotWord};
-use ipc_core::Corrupt;
 use ipc_core::raw::WaitWord;
 use ipc_core::shim::{AtomicU32, AtomicU64, Ordering};
+use ipc_core::{Corrupt, Plain};
 use std::alloc::Layout;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -145,7 +145,7 @@ unsafe impl<T: Send> Send for Ring<T> {}
 // SAFETY: as for Send: all shared access goes through atomics.
 unsafe impl<T: Send> Sync for Ring<T> {}
 
-impl<T: Copy> Ring<T> {
+impl<T: Plain> Ring<T> {
     /// Builds a ring in place; the first positions belong to lap `lap`, 1 unless a test wants to see laps wrap.
     ///
     /// # Safety

@@ -16,11 +16,11 @@ pub use control::Role;
 pub use endpoint::{Endpoint, JoinError, Stop};
 pub use layout::{Geometry, GeometryError, MAX_ENDPOINTS, Ring};
 pub use position::Positions;
-pub use repair::Turn;
+pub use repair::{Turn, look_everywhere};
 pub use row::RowWord;
 #[cfg(any(test, ipc_loom))]
 pub use steps::{Died, dying_at};
-pub use wait::wait;
+pub use wait::{Obstructed, wait};
 #[cfg(any(test, ipc_loom))]
 mod heap;
 #[cfg(any(test, ipc_loom))]

@@ -8,10 +8,11 @@ use super::row::EndpointRow;
 use super::slot::{Phase, Slot, SlotWord};
 use super::steps::step;
 use super::wait::{Obstacle, Rounds, obstacle};
-use ipc_core::Corrupt;
+use ipc_core::raw::load_plain;
 use ipc_core::shim::{self, Ordering};
+use ipc_core::{Corrupt, Plain};
 
-impl<T: Copy> Endpoint<T> {
+impl<T: Plain> Endpoint<T> {
     /// Receives without waiting.
     #[inline]
     pub fn try_recv(&self) -> Result<T, Stop> {
@@ -169,10 +170,10 @@ impl<T: Copy> Endpoint<T> {
 
 /// R5: copies the message out.
 #[inline(always)]
-fn read<T: Copy>(slot: &Slot<T>) -> T {
+fn read<T: Plain>(slot: &Slot<T>) -> T {
     slot.payload.with(|payload| {
-        // SAFETY: slot.rs invariant 2: the claim gives this slot's payload to this thread until it acknowledges; [ring/P1] says
-        // that a sender has written it, and the messages of a ring are types for which any bytes are a value.
-        unsafe { (*payload).assume_init_read() }
+        // SAFETY: in the mapping and aligned, and mapped bytes are initialised. slot.rs invariant 2: the claim gives this slot's
+        // payload to this thread until it acknowledges.
+        unsafe { load_plain(payload.cast::<T>()) }
     })
 }

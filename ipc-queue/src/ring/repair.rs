@@ -12,9 +12,9 @@ use super::slot::{Phase, SlotWord};
 use super::steps::step;
 use super::wait::{Hold, Holder, Obstacle};
 use crate::sabotage;
-use ipc_core::Corrupt;
 use ipc_core::raw::{Census, Owner, Verdict};
 use ipc_core::shim::Ordering;
+use ipc_core::{Corrupt, Plain};
 use std::cell::Cell;
 
 /// Rows looked at per re-check when nothing in particular is in the way.
@@ -42,7 +42,7 @@ impl Turn {
 
 /// After a silent interval: looks for dead members in the way of `side`, and repairs what they left. True if any was.
 #[cold]
-pub(super) fn look_around<T: Copy>(
+pub(super) fn look_around<T: Plain>(
     ring: &Ring<T>,
     side: Role,
     obstacle: &Obstacle,
@@ -65,7 +65,7 @@ pub(super) fn look_around<T: Copy>(
 
 /// Before a receiver is told that nothing will come: all rows, so that no message is left with the dead. True if any was.
 #[cold]
-pub(super) fn look_everywhere<T: Copy>(ring: &Ring<T>, census: &impl Census, _: &Turn) -> Result<bool, Corrupt> {
+pub fn look_everywhere<T: Plain>(ring: &Ring<T>, census: &impl Census) -> Result<bool, Corrupt> {
     let mut repaired = false;
     for (_, row) in ring.rows_from(0) {
         if let Held::By(owner, _) = row.owner().held()?
@@ -78,7 +78,7 @@ pub(super) fn look_everywhere<T: Copy>(ring: &Ring<T>, census: &impl Census, _: 
 }
 
 /// The slot in front is somebody's: whose?
-fn look_at_hold<T: Copy>(ring: &Ring<T>, hold: &Hold, census: &impl Census) -> Result<bool, Corrupt> {
+fn look_at_hold<T: Plain>(ring: &Ring<T>, hold: &Hold, census: &impl Census) -> Result<bool, Corrupt> {
     let mut known = false;
     let mut repaired = false;
     match hold.holder {
@@ -110,7 +110,7 @@ fn look_at_hold<T: Copy>(ring: &Ring<T>, hold: &Hold, census: &impl Census) -> R
 }
 
 /// A few rows in turn: who died behind the cursors is in nobody's way yet.
-fn look_at_window<T: Copy>(ring: &Ring<T>, census: &impl Census, turn: &Turn) -> Result<bool, Corrupt> {
+fn look_at_window<T: Plain>(ring: &Ring<T>, census: &impl Census, turn: &Turn) -> Result<bool, Corrupt> {
     let mut repaired = false;
     let mut asked = 0;
     for (index, row) in ring.rows_from(turn.row.get()).take(WINDOW) {
@@ -129,7 +129,7 @@ fn look_at_window<T: Copy>(ring: &Ring<T>, census: &impl Census, turn: &Turn) ->
 }
 
 /// One peer, the same as last time while it lives: the death of the last one must not go unnoticed.
-fn look_at_peer<T: Copy>(ring: &Ring<T>, side: Role, census: &impl Census, turn: &Turn) -> Result<bool, Corrupt> {
+fn look_at_peer<T: Plain>(ring: &Ring<T>, side: Role, census: &impl Census, turn: &Turn) -> Result<bool, Corrupt> {
     let mut repaired = false;
     for (index, row) in ring.rows_from(turn.peer.get()) {
         if let Held::By(owner, role) = row.owner().held()?
@@ -146,12 +146,12 @@ fn look_at_peer<T: Copy>(ring: &Ring<T>, side: Role, census: &impl Census, turn:
 }
 
 /// Asks for a verdict, and repairs if it is death.
-fn ask<T: Copy>(ring: &Ring<T>, owner: Owner, census: &impl Census) -> Result<bool, Corrupt> {
+fn ask<T: Plain>(ring: &Ring<T>, owner: Owner, census: &impl Census) -> Result<bool, Corrupt> {
     Ok(sabotage::repairs() && census.verdict(owner) == Verdict::Dead && repair_member(ring, owner, census)?)
 }
 
 /// Whether an intent of this row covers the position; `Some(true)` if it is OWN.
-fn covers<T: Copy>(ring: &Ring<T>, row: &EndpointRow, side: Role, position: Position) -> Option<bool> {
+fn covers<T: Plain>(ring: &Ring<T>, row: &EndpointRow, side: Role, position: Position) -> Option<bool> {
     // An unreadable intent covers nothing.
     let (intent, count) = row.intent(ring.positions()).ok().flatten()?;
     let ahead = ring.positions().distance(intent.position, position);
@@ -159,7 +159,7 @@ fn covers<T: Copy>(ring: &Ring<T>, row: &EndpointRow, side: Role, position: Posi
 }
 
 /// Whether the endpoint looks as if it had claimed something that it has not finished.
-fn in_the_middle<T: Copy>(ring: &Ring<T>, row: &EndpointRow) -> bool {
+fn in_the_middle<T: Plain>(ring: &Ring<T>, row: &EndpointRow) -> bool {
     if row.may_hold_loans() {
         return true;
     }
@@ -178,7 +178,7 @@ fn in_the_middle<T: Copy>(ring: &Ring<T>, row: &EndpointRow) -> bool {
 }
 
 /// Whether the cursor of this side has passed the position, so that somebody has claimed it.
-fn passed<T: Copy>(ring: &Ring<T>, side: Role, position: Position) -> bool {
+fn passed<T: Plain>(ring: &Ring<T>, side: Role, position: Position) -> bool {
     let state = ring.state();
     let cursor = if side == Role::Sender { &state.tail.0 } else { &state.head.0 };
     // ORDERING: SeqCst [ring/T1], [ring/H1]: the announcement of whoever moved the cursor is visible.
@@ -187,13 +187,13 @@ fn passed<T: Copy>(ring: &Ring<T>, side: Role, position: Position) -> bool {
 }
 
 /// Whether a repairer has marked the position for redelivery and may have died before it said so.
-fn marked<T: Copy>(ring: &Ring<T>, side: Role, position: Position) -> bool {
+fn marked<T: Plain>(ring: &Ring<T>, side: Role, position: Position) -> bool {
     let redeliver = SlotWord::new(ring.positions().lap(position), Phase::Redeliver);
     side == Role::Receiver && ring.slot(position).word.load(Ordering::Acquire) == redeliver.0
 }
 
 /// If the slot of a claimed position is as before the claim: its word, and the word that repairs it.
-fn unfinished<T: Copy>(ring: &Ring<T>, side: Role, position: Position) -> Option<(SlotWord, SlotWord)> {
+fn unfinished<T: Plain>(ring: &Ring<T>, side: Role, position: Position) -> Option<(SlotWord, SlotWord)> {
     let positions = ring.positions();
     // ORDERING: Acquire [ring/P1], [ring/A1].
     let word = SlotWord(ring.slot(position).word.load(Ordering::Acquire));
@@ -212,7 +212,7 @@ fn unfinished<T: Copy>(ring: &Ring<T>, side: Role, position: Position) -> Option
 }
 
 /// Repairs all that a dead member left in this ring. False if somebody else is at it, or some of it must wait.
-pub(super) fn repair_member<T: Copy>(ring: &Ring<T>, dead: Owner, census: &impl Census) -> Result<bool, Corrupt> {
+pub(super) fn repair_member<T: Plain>(ring: &Ring<T>, dead: Owner, census: &impl Census) -> Result<bool, Corrupt> {
     // 1.
     let Some(_right) = census.begin_repair(dead) else { return Ok(false) };
     let mut repaired = false;
@@ -229,7 +229,7 @@ pub(super) fn repair_member<T: Copy>(ring: &Ring<T>, dead: Owner, census: &impl 
 }
 
 /// Steps 2 to 6 for one row. Each is idempotent, and the row is freed last, so that who dies here is continued by another.
-fn repair_row<T: Copy>(
+fn repair_row<T: Plain>(
     ring: &Ring<T>,
     index: u32,
     row: &EndpointRow,
@@ -264,7 +264,7 @@ fn repair_row<T: Copy>(
 }
 
 /// Step 2: what the intent covers. False if a living bystander has to move first.
-fn settle_intent<T: Copy>(ring: &Ring<T>, index: u32, row: &EndpointRow, census: &impl Census) -> bool {
+fn settle_intent<T: Plain>(ring: &Ring<T>, index: u32, row: &EndpointRow, census: &impl Census) -> bool {
     // An unreadable intent says nothing; what it may have covered is found to be nobody's.
     let Ok(Some((intent, count))) = row.intent(ring.positions()) else { return true };
     let mut settled = true;
@@ -281,7 +281,7 @@ fn settle_intent<T: Copy>(ring: &Ring<T>, index: u32, row: &EndpointRow, census:
 }
 
 /// Step 2 for one claimed position.
-fn settle<T: Copy>(ring: &Ring<T>, index: u32, intent: Intent, position: Position, census: &impl Census) -> bool {
+fn settle<T: Plain>(ring: &Ring<T>, index: u32, intent: Intent, position: Position, census: &impl Census) -> bool {
     let Some((word, repaired)) = unfinished(ring, intent.side, position) else { return true };
     if !intent.sure {
         // TRY: the dead may have lost this position to somebody else.
@@ -300,7 +300,7 @@ fn settle<T: Copy>(ring: &Ring<T>, index: u32, intent: Intent, position: Positio
 }
 
 /// Whether a living endpoint claims the position: `Some(true)` if it surely does, `Some(false)` if it may.
-fn living_claimant<T: Copy>(
+fn living_claimant<T: Plain>(
     ring: &Ring<T>,
     except: u32,
     side: Role,
@@ -328,7 +328,7 @@ fn living_claimant<T: Copy>(
 }
 
 /// Step 3: what the dead had on loan.
-fn settle_loans<T: Copy>(ring: &Ring<T>, index: u32, row: &EndpointRow) {
+fn settle_loans<T: Plain>(ring: &Ring<T>, index: u32, row: &EndpointRow) {
     if !row.may_hold_loans() {
         return;
     }

@@ -9,13 +9,13 @@ use super::layout::Ring;
 use super::position::CLOSED;
 use super::row::Held;
 use super::steps::step;
-use ipc_core::Corrupt;
 use ipc_core::shim::Ordering;
+use ipc_core::{Corrupt, Plain};
 
 /// A roster that changes as often during one look is not empty.
 const LOOKS: usize = 16;
 
-impl<T: Copy> Ring<T> {
+impl<T: Plain> Ring<T> {
     /// Whether an owned row is on this side, its owner dead or alive.
     #[cold]
     pub(crate) fn anybody(&self, side: Role, first: u32) -> Result<bool, Corrupt> {

@@ -7,10 +7,11 @@ use super::row::EndpointRow;
 use super::slot::SlotWord;
 use super::steps::step;
 use super::wait::Rounds;
-use ipc_core::Corrupt;
+use ipc_core::raw::store_plain;
 use ipc_core::shim::{self, Ordering};
+use ipc_core::{Corrupt, Plain};
 
-impl<T: Copy> Endpoint<T> {
+impl<T: Plain> Endpoint<T> {
     /// Sends without waiting.
     #[inline]
     pub fn try_send(&self, message: T) -> Result<(), Stop> {
@@ -52,9 +53,9 @@ impl<T: Copy> Endpoint<T> {
                         step();
                         // S5.
                         slot.payload.with_mut(|payload| {
-                            // SAFETY: slot.rs invariant 1: the claim of S3 gives this slot's payload to this thread until S6, and
-                            // [ring/A1] says that its last reader is done.
-                            unsafe { (*payload).write(message) };
+                            // SAFETY: in the mapping and aligned. slot.rs invariant 1: the claim of S3 gives this slot's
+                            // payload to this thread until S6, and [ring/A1] says that its last reader is done.
+                            unsafe { store_plain(payload.cast::<T>(), message) };
                         });
                         step();
                         // S6. ORDERING: Release [ring/P1]: publishes the payload; pairs with the Acquire of R1.
@@ -95,7 +96,7 @@ impl<T: Copy> Endpoint<T> {
 
 /// The tail is not an open cursor.
 #[cold]
-fn closed_or_corrupt<T: Copy>(endpoint: &Endpoint<T>, cursor: u64) -> Stop {
+fn closed_or_corrupt<T: Plain>(endpoint: &Endpoint<T>, cursor: u64) -> Stop {
     match endpoint.ring.positions().cursor(cursor) {
         Some(_) if cursor & CLOSED != 0 => Stop::Closed,
         _ => Stop::Corrupt(Corrupt { what: "the ring's tail", found: cursor }),
@@ -104,7 +105,7 @@ fn closed_or_corrupt<T: Copy>(endpoint: &Endpoint<T>, cursor: u64) -> Stop {
 
 /// The tail stands at `position` and its slot is not free: it must be as the lap before left it.
 #[cold]
-fn occupied<T: Copy>(endpoint: &Endpoint<T>, position: Position, word: SlotWord) -> Stop {
+fn occupied<T: Plain>(endpoint: &Endpoint<T>, position: Position, word: SlotWord) -> Stop {
     let positions = endpoint.ring.positions();
     if word.phase().is_some() && word.lap() == positions.lap(positions.lap_before(position)) {
         Stop::WouldBlock

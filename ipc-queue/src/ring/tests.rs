@@ -293,6 +293,27 @@ fn a_poller_gets_past_the_dead() {
     assert_eq!(got, 10);
 }
 
+/// Once two sides of one endpoint shared their count of polls, and each began anew what the other had counted.
+#[test]
+fn a_poller_of_both_sides_gets_past_the_dead() {
+    let heap = ring(1);
+    let both = heap.join(A, Role::Both).unwrap();
+    let dead = heap.join(VICTIM, Role::Sender).unwrap();
+    assert!(dying_at(2, || dead.try_send(9)).is_err());
+    heap.bury(VICTIM);
+    let watchdog = std::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        if both.try_send(10).is_err() {
+            both.in_vain(Role::Sender, &heap.member(A)).unwrap();
+        }
+        match both.try_recv() {
+            Ok(message) => break assert_eq!(message, 10),
+            Err(_) => _ = both.in_vain(Role::Receiver, &heap.member(A)).unwrap(),
+        }
+        assert!(std::time::Instant::now() < watchdog);
+    }
+}
+
 #[test]
 fn rows_of_the_dead_are_given_out_again() {
     let heap = HeapRing::<u64>::new(2, 2, 1, MEMBERS);

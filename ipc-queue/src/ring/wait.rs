@@ -24,7 +24,7 @@ use super::repair::{Turn, look_around, look_everywhere};
 use super::slot::{Phase, SlotWord};
 use ipc_core::raw::{Backoff, Census, Pause, Slept};
 use ipc_core::shim::{self, AtomicU64, Ordering};
-use ipc_core::{Corrupt, Deadline};
+use ipc_core::{Corrupt, Deadline, Plain};
 
 /// Why the next attempt on one side would not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ const LOOKS: usize = 8;
 
 /// What is in the way of `side`.
 #[cold]
-pub(super) fn obstacle<T: Copy>(ring: &Ring<T>, side: Role) -> Result<Obstacle, Corrupt> {
+pub(super) fn obstacle<T: Plain>(ring: &Ring<T>, side: Role) -> Result<Obstacle, Corrupt> {
     for _ in 0..LOOKS {
         let seen = if side == Role::Sender { full_or_held(ring)? } else { empty_or_held(ring)? };
         if let Some(obstacle) = seen {
@@ -103,7 +103,7 @@ pub(super) fn obstacle<T: Copy>(ring: &Ring<T>, side: Role) -> Result<Obstacle, 
     Ok(Obstacle::Clear)
 }
 
-fn empty_or_held<T: Copy>(ring: &Ring<T>) -> Result<Option<Obstacle>, Corrupt> {
+fn empty_or_held<T: Plain>(ring: &Ring<T>) -> Result<Option<Obstacle>, Corrupt> {
     let (state, positions) = (ring.state(), ring.positions());
     let head = state.head.0.load(Ordering::SeqCst);
     let tail = look(&state.tail.0);
@@ -129,7 +129,7 @@ fn empty_or_held<T: Copy>(ring: &Ring<T>) -> Result<Option<Obstacle>, Corrupt> {
     Ok(Some(Obstacle::Held(Hold { position: front, word, holder })))
 }
 
-fn full_or_held<T: Copy>(ring: &Ring<T>) -> Result<Option<Obstacle>, Corrupt> {
+fn full_or_held<T: Plain>(ring: &Ring<T>) -> Result<Option<Obstacle>, Corrupt> {
     let (state, positions) = (ring.state(), ring.positions());
     let tail = state.tail.0.load(Ordering::SeqCst);
     let head = look(&state.head.0);
@@ -169,7 +169,7 @@ fn look(cursor: &AtomicU64) -> u64 {
     return cursor.fetch_add(0, Ordering::SeqCst);
 }
 
-fn bad_cursor<T: Copy>(ring: &Ring<T>, head: u64, tail: u64) -> Corrupt {
+fn bad_cursor<T: Plain>(ring: &Ring<T>, head: u64, tail: u64) -> Corrupt {
     if ring.positions().open_cursor(head).is_none() {
         Corrupt { what: "the ring's head", found: head }
     } else {
@@ -181,26 +181,43 @@ fn bad_slot(word: SlotWord) -> Corrupt {
     Corrupt { what: "a slot of the ring", found: word.0 }
 }
 
+/// How an attempt fails, to a wait that makes it again.
+pub trait Obstructed: From<Stop> + From<Corrupt> {
+    /// Worth another attempt.
+    fn is_would_block(&self) -> bool;
+    /// The end, unless something is left with the dead.
+    fn is_closed(&self) -> bool;
+}
+
+impl Obstructed for Stop {
+    fn is_would_block(&self) -> bool {
+        *self == Stop::WouldBlock
+    }
+
+    fn is_closed(&self) -> bool {
+        *self == Stop::Closed
+    }
+}
+
 /// Attempts, and waits between attempts, until one of them succeeds, the deadline passes (`WouldBlock`) or nothing can
 /// come any more (`Closed`).
 #[cold]
-pub fn wait<T: Copy, R>(
+pub fn wait<T: Plain, R, E: Obstructed>(
     ring: &Ring<T>,
     side: Role,
     deadline: Deadline,
     census: &impl Census,
     turn: &Turn,
-    mut attempt: impl FnMut() -> Result<R, Stop>,
-) -> Result<R, Stop> {
+    mut attempt: impl FnMut() -> Result<R, E>,
+) -> Result<R, E> {
     let mut sleeper = Sleeper::new(ring, side, deadline);
     let mut last = false;
     loop {
         let signs = ring.state().control.0.look();
         match attempt() {
-            Err(Stop::WouldBlock) if last => return Err(Stop::WouldBlock),
-            Err(Stop::WouldBlock) => {}
+            Err(error) if error.is_would_block() && !last => {}
             // The dead may have claimed messages that can still be delivered.
-            Err(Stop::Closed) if side == Role::Receiver && look_everywhere(ring, census, turn)? => continue,
+            Err(error) if error.is_closed() && side == Role::Receiver && look_everywhere(ring, census)? => continue,
             done => {
                 sleeper.pass_on(done.is_ok());
                 return done;
@@ -211,10 +228,10 @@ pub fn wait<T: Copy, R>(
         }
         let obstacle = obstacle(ring, side)?;
         if obstacle == Obstacle::Closed || obstacle == Obstacle::Nothing && deserted(ring, side, turn)? {
-            if side == Role::Receiver && look_everywhere(ring, census, turn)? {
+            if side == Role::Receiver && look_everywhere(ring, census)? {
                 continue;
             }
-            return Err(Stop::Closed);
+            return Err(Stop::Closed.into());
         }
         match sleeper.sleep(obstacle, || ring.state().control.0.look() != signs) {
             Slept::Woken => sleeper.backoff = Backoff::new(),
@@ -227,7 +244,7 @@ pub fn wait<T: Copy, R>(
 }
 
 /// Whether nobody is left on the other side, and still nothing is to be done for it.
-fn deserted<T: Copy>(ring: &Ring<T>, side: Role, turn: &Turn) -> Result<bool, Corrupt> {
+fn deserted<T: Plain>(ring: &Ring<T>, side: Role, turn: &Turn) -> Result<bool, Corrupt> {
     // Looked at after the rows: what a sender left behind before it left is seen.
     Ok(ring.deserted(side.other(), turn.peer())? && obstacle(ring, side)? == Obstacle::Nothing)
 }
@@ -244,7 +261,7 @@ struct Sleeper<'a, T> {
     slept: bool,
 }
 
-impl<'a, T: Copy> Sleeper<'a, T> {
+impl<'a, T: Plain> Sleeper<'a, T> {
     fn new(ring: &'a Ring<T>, side: Role, deadline: Deadline) -> Self {
         let (backoff, pause) = (Backoff::new(), Pause::new());
         Self { ring, side, deadline, backoff, pause, hold: None, cleared: 0, slept: false }
@@ -299,7 +316,7 @@ impl<'a, T: Copy> Sleeper<'a, T> {
     }
 }
 
-impl<T: Copy> Endpoint<T> {
+impl<T: Plain> Endpoint<T> {
     /// Sends, waiting until there is room or the deadline passes.
     #[cold]
     pub fn send_until(&self, message: T, deadline: Deadline, census: &impl Census) -> Result<(), Stop> {
