@@ -17,7 +17,12 @@
 //! **1** `touched = max(touched, end)`, what was touched before is zeroed · **2** `pending = offset` · **3** the entry, BUILDING ·
 //! **4** its body · **5** READY · **6** linked into its bucket · **7** `next_space = end` · **8** `pending = 0`.
 //!
-//! Looking up takes no lock: a bucket leads only to entries that are READY.
+//! Looking up takes no lock: a bucket leads only to entries that are READY. Each entry lies behind all that were there before
+//! it, so a chain leads towards the front; one that does not is damaged.
+//!
+//! The lock is held by one process, and inside it by one thread, which holds a lock of the process too. So a lock word that
+//! names the process of somebody who has the latter was written by no holder, and is taken over like a dead one's: opening
+//! and using a file of arbitrary bytes never waits for oneself.
 //!
 //! # Death at step n
 //!
@@ -38,15 +43,19 @@
 //! | [dir/D2]  | step 6, bucket         | whoever follows the bucket                 |
 
 use super::Inner;
-use crate::error::{Corrupt, Error, ErrorKind};
+use crate::error::{Corrupt, Error, ErrorKind, MemberError};
 use crate::layout::entry::{BUILDING, ENTRY_BYTES, EntryState, Kind, Parts, READY, fnv1a};
 use crate::layout::header::GRAIN;
+use crate::member::fork::{self, Hold};
 use crate::raw::lock_line::Entry;
-use crate::raw::{LockError, LockLine, fork_epoch};
+use crate::raw::{Census, LockError, LockLine, Owner, Verdict, fork_epoch};
 use crate::shim;
 use crate::{Deadline, Segment};
 use std::alloc::Layout;
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::ptr::NonNull;
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The directory's own state.
@@ -183,15 +192,21 @@ impl<'a> Directory<'a> {
 
     /// Takes the directory's lock, from a dead holder too: `settle` repairs what that one left.
     fn lock(&self, segment: &Segment) -> Result<Held<'a>, Error> {
+        if CREATING.get() {
+            return Err(Error::system("creating an object from within the creation of another", nix::Error::EDEADLK));
+        }
+        // A forked child must find the process's lock free.
+        let no_fork = fork::hold();
+        let alone = fork::lock(self.inner.creating(), &no_fork);
         let line = &self.state().lock;
-        match line.acquire(segment, Entry::Recover, Deadline::NEVER) {
-            Ok(_) => Ok(Held { line, epoch: fork_epoch() }),
+        match line.acquire(&Others(segment), Entry::Recover, Deadline::NEVER) {
+            Ok(_) => {
+                CREATING.set(true);
+                Ok(Held { line, epoch: fork_epoch(), _alone: alone, _no_fork: no_fork })
+            }
             Err(LockError::Corrupt(corrupt)) => Err(corrupt.into()),
             Err(LockError::Member(error)) => Err(error.into()),
-            Err(LockError::WouldDeadlock) => {
-                Err(Error::system("creating an object from within the creation of another", nix::Error::EDEADLK))
-            }
-            // Recover ignores marks, and NEVER does not time out.
+            // Recover ignores marks, NEVER does not time out, and who names no thread cannot meet itself.
             Err(_) => Err(Error::system("locking the directory", nix::Error::EAGAIN)),
         }
     }
@@ -346,18 +361,49 @@ impl<'a> Directory<'a> {
     }
 }
 
+thread_local! {
+    /// Whether this thread is in the middle of creating an object.
+    static CREATING: Cell<bool> = const { Cell::new(false) };
+}
+
 /// The directory's lock; released by any exit, a panic of `init` included.
 struct Held<'a> {
     line: &'a LockLine,
     epoch: u32,
+    _alone: MutexGuard<'a, ()>,
+    _no_fork: Hold,
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        if self.epoch != fork_epoch() {
-            return;
+        CREATING.set(false);
+        // A child forked by `init` has neither lock.
+        if self.epoch == fork_epoch() {
+            // SAFETY: taken in `lock`; the directory is words only, nobody has references to data.
+            unsafe { self.line.release() };
         }
-        // SAFETY: taken in `lock`; the directory is words only, nobody has references to data.
-        unsafe { self.line.release() };
+    }
+}
+
+/// The census of somebody who knows that no thread of this process holds the word.
+struct Others<'a>(&'a Segment);
+
+impl Census for Others<'_> {
+    type Repair = <Segment as Census>::Repair;
+
+    fn me(&self) -> Result<Owner, MemberError> {
+        self.0.me().map(Owner::member)
+    }
+
+    fn verdict(&self, who: Owner) -> Verdict {
+        if self.0.inner().is_me(who) { Verdict::Dead } else { self.0.verdict(who) }
+    }
+
+    fn begin_repair(&self, who: Owner) -> Option<Self::Repair> {
+        self.0.begin_repair(who)
+    }
+
+    fn describe(&self, who: Owner) -> (u32, Cow<'static, str>) {
+        self.0.describe(who)
     }
 }

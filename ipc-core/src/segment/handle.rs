@@ -59,6 +59,8 @@ pub(crate) struct Inner {
     me: AtomicU64,
     /// What keeps the row lock; locked under the fork gate only.
     keeper: Mutex<Option<KeeperPage>>,
+    /// One thread of this process at a time competes for the directory's lock; locked under the fork gate only.
+    creating: Mutex<()>,
 }
 
 impl Segment {
@@ -203,11 +205,17 @@ impl Inner {
             name: name.map(str::to_owned),
             me: AtomicU64::new(0),
             keeper: Mutex::new(None),
+            creating: Mutex::new(()),
         })
     }
 
     pub(crate) fn key(&self) -> Key {
         self.key
+    }
+
+    /// What a thread of this process takes before it competes for the directory's lock.
+    pub(crate) fn creating(&self) -> &Mutex<()> {
+        &self.creating
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {

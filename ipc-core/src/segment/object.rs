@@ -48,7 +48,8 @@ pub struct Blueprint<'a> {
 /// An object in a segment: the segment stays mapped as long as this lives.
 ///
 /// Everything else is the business of the object's type. Opening checks the kind, the schema and that the body lies inside
-/// the mapping; the type checks that `count` fits `len` before it believes either.
+/// the mapping, aligned to 64; the type checks that `count` fits `len` before it believes either, and
+/// that it [`holds`](Self::holds) what it should if that needs more than 64.
 #[derive(Clone)]
 pub struct Object {
     segment: Segment,
