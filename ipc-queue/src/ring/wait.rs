@@ -227,7 +227,7 @@ pub fn wait<T: Plain, R, E: Obstructed>(
             continue;
         }
         let obstacle = obstacle(ring, side)?;
-        if obstacle == Obstacle::Closed || obstacle == Obstacle::Nothing && deserted(ring, side, turn)? {
+        if obstacle == Obstacle::Closed || deserted(ring, side, &obstacle, turn)? {
             if side == Role::Receiver && look_everywhere(ring, census)? {
                 continue;
             }
@@ -243,10 +243,15 @@ pub fn wait<T: Plain, R, E: Obstructed>(
     }
 }
 
-/// Whether nobody is left on the other side, and still nothing is to be done for it.
-fn deserted<T: Plain>(ring: &Ring<T>, side: Role, turn: &Turn) -> Result<bool, Corrupt> {
-    // Looked at after the rows: what a sender left behind before it left is seen.
-    Ok(ring.deserted(side.other(), turn.peer())? && obstacle(ring, side)? == Obstacle::Nothing)
+/// Whether only the other side could end this wait, and nobody is left there.
+fn deserted<T: Plain>(ring: &Ring<T>, side: Role, obstacle: &Obstacle, turn: &Turn) -> Result<bool, Corrupt> {
+    let theirs = match obstacle {
+        Obstacle::Nothing => true,
+        Obstacle::Held(hold) => hold.holder == Holder::AnyReceiver,
+        _ => false,
+    };
+    // Looked at once more after the rows: what a sender left behind before it left is seen.
+    Ok(theirs && ring.deserted(side.other(), turn.peer())? && self::obstacle(ring, side)? == *obstacle)
 }
 
 /// One wait: what it waits for and for how long.
