@@ -14,8 +14,7 @@ use std::fs::File;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// The first byte chooses: 0, the rest is the file, padded with zeroes to whole pages; else, [damages](crate::damage) to a
-/// good segment.
+/// The first byte chooses: 0, the rest is the file, padded with zeroes to whole pages; else, damages to a good segment.
 pub fn open_segment(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     match input.u8() {

@@ -184,6 +184,8 @@ fn load(segment: &Segment, at: u64) -> u64 {
 }
 
 const DIRECTORY_LOCK: u64 = 256;
+/// The flags of a lock word that somebody holds.
+const HELD: u64 = 0b101;
 
 /// Where the entry of an object lies.
 fn entry_of<T: Plain>(value: &Value<T>) -> u64 {
@@ -214,7 +216,7 @@ fn a_directory_lock_that_claims_to_be_mine_made_creating_wait_for_ever() {
     let segment = Segment::new(4096).unwrap();
     let lock = Lock::mine(&segment);
     for thread in [0, 1, lock.thread, 8191] {
-        store(&segment, DIRECTORY_LOCK, lock.member | thread << 3 | 1);
+        store(&segment, DIRECTORY_LOCK, lock.member | thread << 3 | HELD);
         Value::new_in(&segment, 1u8).unwrap();
     }
 }
@@ -242,7 +244,7 @@ fn a_body_of_a_page_is_not_believed_at_a_line() {
     let body_at = entry_of(&value) + 56;
     store(&segment, body_at, load(&segment, body_at) - 64);
     let error = Value::<Page>::open_in(&segment, "v").unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Corrupt(c) if c.what == "place of an object's body"), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Corrupt(c) if c.what == "size of a Value"), "{error}");
 }
 
 #[test]

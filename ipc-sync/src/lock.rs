@@ -165,7 +165,6 @@ impl<T: Plain> Lock<T> {
         if !object.holds(Self::layout()?) || object.count() != 1 {
             return Err(Corrupt { what: "size of a Lock", found: object.len() as u64 }.into());
         }
-        object.check_align(Self::ALIGN)?;
         Ok(Self { line: object.body().cast(), object, marker: PhantomData })
     }
 }

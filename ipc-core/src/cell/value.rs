@@ -267,7 +267,6 @@ impl<T: Plain> Value<T> {
         if !object.holds(Self::layout()?) || object.count() != 1 {
             return Err(crate::Corrupt { what: "size of a Value", found: object.len() as u64 }.into());
         }
-        object.check_align(Self::COPY_ALIGN)?;
         Ok(Self { line: object.body().cast(), object, marker: PhantomData })
     }
 }

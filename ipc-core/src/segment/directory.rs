@@ -46,15 +46,16 @@ use super::Inner;
 use crate::error::{Corrupt, Error, ErrorKind, MemberError};
 use crate::layout::entry::{BUILDING, ENTRY_BYTES, EntryState, Kind, Parts, READY, fnv1a};
 use crate::layout::header::GRAIN;
-use crate::member::fork;
+use crate::member::fork::{self, Hold};
 use crate::raw::lock_line::Entry;
-use crate::raw::{LockError, LockLine, fork_epoch};
+use crate::raw::{Census, LockError, LockLine, Owner, Verdict, fork_epoch};
 use crate::shim;
 use crate::{Deadline, Segment};
-use parking_lot::{ReentrantMutexGuard, RwLockReadGuard};
 use std::alloc::Layout;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::ptr::NonNull;
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The directory's own state.
@@ -191,16 +192,18 @@ impl<'a> Directory<'a> {
 
     /// Takes the directory's lock, from a dead holder too: `settle` repairs what that one left.
     fn lock(&self, segment: &Segment) -> Result<Held<'a>, Error> {
-        let creating = self.inner.creating();
-        if creating.is_owned_by_current_thread() {
+        if CREATING.get() {
             return Err(Error::system("creating an object from within the creation of another", nix::Error::EDEADLK));
         }
         // A forked child must find the process's lock free.
         let no_fork = fork::hold();
-        let alone = creating.lock();
+        let alone = fork::lock(self.inner.creating(), &no_fork);
         let line = &self.state().lock;
-        match line.acquire(segment, Entry::Recover, Deadline::NEVER) {
-            Ok(_) => Ok(Held { line, epoch: fork_epoch() }),
+        match line.acquire(&Others(segment), Entry::Recover, Deadline::NEVER) {
+            Ok(_) => {
+                CREATING.set(true);
+                Ok(Held { line, epoch: fork_epoch(), _alone: alone, _no_fork: no_fork })
+            }
             Err(LockError::Corrupt(corrupt)) => Err(corrupt.into()),
             Err(LockError::Member(error)) => Err(error.into()),
             // Recover ignores marks, NEVER does not time out, and who names no thread cannot meet itself.
@@ -358,19 +361,27 @@ impl<'a> Directory<'a> {
     }
 }
 
+thread_local! {
+    /// Whether this thread is in the middle of creating an object.
+    static CREATING: Cell<bool> = const { Cell::new(false) };
+}
+
 /// The directory's lock; released by any exit, a panic of `init` included.
 struct Held<'a> {
     line: &'a LockLine,
     epoch: u32,
+    _alone: MutexGuard<'a, ()>,
+    _no_fork: Hold,
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        if self.epoch != fork_epoch() {
-            return;
+        CREATING.set(false);
+        // A child forked by `init` has neither lock.
+        if self.epoch == fork_epoch() {
+            // SAFETY: taken in `lock`; the directory is words only, nobody has references to data.
+            unsafe { self.line.release() };
         }
-        // SAFETY: taken in `lock`; the directory is words only, nobody has references to data.
-        unsafe { self.line.release() };
     }
 }
 

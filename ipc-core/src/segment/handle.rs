@@ -60,7 +60,7 @@ pub(crate) struct Inner {
     /// What keeps the row lock; locked under the fork gate only.
     keeper: Mutex<Option<KeeperPage>>,
     /// One thread of this process at a time competes for the directory's lock; locked under the fork gate only.
-    creating: ReentrantMutex<()>,
+    creating: Mutex<()>,
 }
 
 impl Segment {
@@ -205,7 +205,7 @@ impl Inner {
             name: name.map(str::to_owned),
             me: AtomicU64::new(0),
             keeper: Mutex::new(None),
-            creating: ReentrantMutex::new(()),
+            creating: Mutex::new(()),
         })
     }
 
@@ -214,7 +214,7 @@ impl Inner {
     }
 
     /// What a thread of this process takes before it competes for the directory's lock.
-    pub(crate) fn creating(&self) -> &ReentrantMutex<()> {
+    pub(crate) fn creating(&self) -> &Mutex<()> {
         &self.creating
     }
 

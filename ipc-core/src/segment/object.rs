@@ -3,7 +3,7 @@
 use super::directory::{Found, Plan};
 use super::publish::{self, Capacity};
 use super::{Segment, SegmentOptions, Ticket, name, open};
-use crate::error::{Corrupt, Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 use crate::layout::entry::{Kind, Parts};
 use std::alloc::Layout;
 use std::borrow::Cow;
@@ -49,7 +49,7 @@ pub struct Blueprint<'a> {
 ///
 /// Everything else is the business of the object's type. Opening checks the kind, the schema and that the body lies inside
 /// the mapping, aligned to 64; the type checks that `count` fits `len` before it believes either, and
-/// [`check_align`](Self::check_align) if it needs more than 64.
+/// that it [`holds`](Self::holds) what it should if that needs more than 64.
 #[derive(Clone)]
 pub struct Object {
     segment: Segment,
@@ -159,14 +159,6 @@ impl Object {
     /// Bytes of its body.
     pub fn len(&self) -> usize {
         self.len
-    }
-
-    /// `Corrupt` unless the body is aligned to `align`; opening has checked 64 already.
-    pub fn check_align(&self, align: usize) -> Result<(), Corrupt> {
-        if self.body.addr().get().is_multiple_of(align) {
-            return Ok(());
-        }
-        Err(Corrupt { what: "place of an object's body", found: self.offset })
     }
 
     /// Whether its body has no bytes.
