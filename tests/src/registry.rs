@@ -18,7 +18,7 @@
 //! From these lines follow, without another: the operation alone; after every operation on the same handle, itself included
 //! (a second call meets what the first left); and beside a live peer that is paused at each step of its own operation.
 
-use crate::step::{Every, Fate, Fault, Finding, Limits, Peer, Report, StepError, Sweep};
+use crate::step::{Fate, Fault, Finding, Limits, Peer, Report, StepError, Sweep};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -60,14 +60,13 @@ pub struct Object<C> {
     check: fn(&mut C) -> Finding,
     meanwhile: Option<fn(&mut C) -> Finding>,
     memory: Option<fn(&C) -> u64>,
-    large: bool,
     operations: Vec<Operation<C>>,
 }
 
 impl<C> Object<C> {
     /// An object whose scene `setup` makes, and which `check` judges after any of its operations was killed anywhere.
     pub fn new(name: &'static str, setup: fn() -> C, check: fn(&mut C) -> Finding) -> Self {
-        Self { name, setup, arrive: |_| (), check, meanwhile: None, memory: None, large: false, operations: Vec::new() }
+        Self { name, setup, arrive: |_| (), check, meanwhile: None, memory: None, operations: Vec::new() }
     }
 
     /// What each victim does first, untouched: registering as a member, as a rule.
@@ -85,13 +84,6 @@ impl<C> Object<C> {
     /// What a survivor checks while a peer is paused: calls that do not wait for it, or not for ever.
     pub fn meanwhile(mut self, meanwhile: fn(&mut C) -> Finding) -> Self {
         self.meanwhile = Some(meanwhile);
-        self
-    }
-
-    /// Its operations have thousands of instructions that nobody else can see: in combination they are killed at every change
-    /// that is visible, not at every instruction.
-    pub fn large(mut self) -> Self {
-        self.large = true;
         self
     }
 
@@ -128,6 +120,10 @@ impl<C> Object<C> {
         self
     }
 }
+
+/// Longer operations (a slow path that asks whether somebody lives has thousands of instructions) are killed at every
+/// instruction when alone, and after others at every change.
+const DENSE_IN_COMBINATION: usize = 400;
 
 /// An object of any type.
 pub trait Subject {
@@ -166,6 +162,7 @@ impl<C> Subject for Object<C> {
         };
         let memory = self.memory.as_ref();
         let patience = if peer.is_some() { Duration::from_millis(5) } else { bound };
+        let dense = if before.is_some() { DENSE_IN_COMBINATION } else { usize::MAX };
         let violations = if entry.control.is_some() { 1 } else { Limits::default().violations };
         Sweep {
             setup: &setup.unwrap_or(self.setup),
@@ -176,10 +173,9 @@ impl<C> Subject for Object<C> {
             operation: run,
             check: &self.check,
             memory: memory.map(|memory| memory as _),
-            every: if self.large && mode != Mode::Alone { Every::Change } else { Every::Instruction },
             peer: peer.map(|run| Peer { operation: run, meanwhile: self.meanwhile.as_ref().map(|check| check as _) }),
             fate: Fate::Killed,
-            limits: Limits { bound, patience, violations, ..Limits::default() },
+            limits: Limits { bound, patience, dense, violations, ..Limits::default() },
         }
         .run()
     }

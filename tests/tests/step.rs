@@ -5,9 +5,7 @@
 #![allow(clippy::print_stdout)]
 
 use ipc_tests::page::Page;
-use ipc_tests::step::{
-    At, Every, Fate, Fault, Limits, Peer, StepError, Sweep, Victim, Violation, judge, kill_everywhere,
-};
+use ipc_tests::step::{At, Fate, Fault, Limits, Peer, StepError, Sweep, Victim, Violation, judge, kill_everywhere};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
@@ -22,6 +20,7 @@ fn main() {
         ("a_plain_lock_is_found_to_hang", a_plain_lock_is_found_to_hang),
         ("a_lost_update_is_found_beside_a_paused_peer", a_lost_update_is_found_beside_a_paused_peer),
         ("kills_between_changes_leave_nothing_new", kills_between_changes_leave_nothing_new),
+        ("a_long_operation_can_be_killed_at_changes_only", a_long_operation_can_be_killed_at_changes_only),
         ("a_frozen_holder_blocks_as_long_as_it_holds", a_frozen_holder_blocks_as_long_as_it_holds),
         ("far_places_are_reached_in_order", far_places_are_reached_in_order),
         ("far_places_are_reached_by_planted_traps", far_places_are_reached_by_planted_traps),
@@ -66,17 +65,7 @@ fn sweep<'a, C>(
         violations: 3,
         ..Limits::default()
     };
-    Sweep {
-        setup,
-        arrive: &|_| (),
-        operation,
-        check,
-        memory: None,
-        every: Every::Instruction,
-        peer: None,
-        fate: Fate::Killed,
-        limits,
-    }
+    Sweep { setup, arrive: &|_| (), operation, check, memory: None, peer: None, fate: Fate::Killed, limits }
 }
 
 fn smoke() {
@@ -204,6 +193,23 @@ fn kills_between_changes_leave_nothing_new() {
     assert_eq!(states, ["[0, 0]", "[1, 0]", "[1, 2]"]);
     let pauses = report.outcomes.values().map(|tally| tally.count).collect::<Vec<_>>();
     assert!(pauses.iter().all(|&count| count == pauses[0]), "one kill per state and pause: {pauses:?}");
+}
+
+fn a_long_operation_can_be_killed_at_changes_only() {
+    let operation = |words: &mut Words<2>| {
+        words[0].store(1, SeqCst);
+        nix::unistd::getpid();
+        words[1].store(2, SeqCst);
+    };
+    let check = |words: &mut Words<2>| Ok(format!("{:?}", [words[0].load(SeqCst), words[1].load(SeqCst)]).into());
+    let memory = |words: &Words<2>| words[0].load(SeqCst) << 8 | words[1].load(SeqCst);
+    let mut thin = sweep(&words::<2>, &operation, &check);
+    thin.memory = Some(&memory);
+    let every = thin.run().unwrap();
+    thin.limits.dense = 0;
+    let changes = thin.run().unwrap();
+    assert_eq!(changes.points, 4, "in front, two stores and a system call");
+    assert!(every.outcomes.keys().eq(changes.outcomes.keys()), "nothing is missed");
 }
 
 fn a_frozen_holder_blocks_as_long_as_it_holds() {

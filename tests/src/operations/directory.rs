@@ -16,7 +16,6 @@ pub fn register(registry: &mut Registry) {
             .arrive(|scene| _ = scene.segment.me().expect("a row is free"))
             .memory(|scene| scene.view.digest())
             .meanwhile(Scene::check_meanwhile)
-            .large()
             .operation("Value::create_in", |scene| {
                 scene.books.begin();
                 if Value::create_in(&scene.segment, NAME, WHOLE).is_ok() {
@@ -67,14 +66,17 @@ impl Scene {
             return Err(Violation::lost("an object whose creation had come back"));
         }
         scene.holds(EXISTING)?.ok_or_else(|| Violation::lost("an object that was there before"))?;
-        match Value::create_in(&scene.segment, NAME, WHOLE) {
-            Ok(_) => {}
-            Err(error) if found && matches!(error.kind(), ErrorKind::AlreadyExists { .. }) => {}
-            Err(error) => return Err(Violation::broken(error.to_string())),
-        }
+        let outcome = match Value::create_in(&scene.segment, NAME, WHOLE) {
+            Ok(_) => "no trace",
+            Err(error) if !matches!(error.kind(), ErrorKind::AlreadyExists { .. }) => {
+                return Err(Violation::broken(error.to_string()));
+            }
+            Err(_) if found => "complete",
+            Err(_) => "completed by the next creator",
+        };
         scene.holds(NAME)?.ok_or_else(|| Violation::lost("an object that was created after the death"))?;
         scene.fill()?;
-        Ok(if found { "complete" } else { "no trace" }.into())
+        Ok(outcome.into())
     }
 
     /// What the name leads to is whole.

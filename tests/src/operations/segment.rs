@@ -15,7 +15,6 @@ pub fn register(registry: &mut Registry) {
         Object::new("named segment", Named::new, Named::check)
             // What is visible of a name changes by system calls only.
             .memory(|_| 0)
-            .large()
             .operation("Segment::create", |scene| scene.noting(Segment::create(&scene.name, SPACE).is_ok()))
             .operation("Segment::open_or_create", |scene| {
                 scene.noting(Segment::open_or_create(&scene.name, SPACE).is_ok());
@@ -31,7 +30,6 @@ pub fn register(registry: &mut Registry) {
     registry.add(
         Object::new("anonymous segment", Anonymous::new, Anonymous::check)
             .memory(|_| 0)
-            .large()
             .operation("Segment::new", |_| drop(Segment::new(SPACE)))
             .operation("Value::new", |_| drop(Value::new(7u64)))
             .operation("Value::attach", |scene| drop(Value::<u64>::attach(&scene.ticket))),
@@ -39,7 +37,6 @@ pub fn register(registry: &mut Registry) {
     registry.add(
         Object::new("membership", Membership::new, Membership::check)
             .memory(|scene| scene.view.digest())
-            .large()
             .operation("Census::me", |scene| _ = scene.segment.as_ref().map(Census::me))
             .operation("Segment::drop", |scene| {
                 if let Some(segment) = scene.segment.take() {

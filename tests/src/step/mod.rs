@@ -77,5 +77,5 @@ mod victim;
 pub use error::StepError;
 pub use report::{Fault, Finding, Outcome, Report, Tally, Violation};
 pub use survivor::judge;
-pub use sweep::{Every, Fate, Limits, Peer, Sweep, kill_everywhere};
+pub use sweep::{Fate, Limits, Peer, Sweep, kill_everywhere};
 pub use victim::{At, Victim};

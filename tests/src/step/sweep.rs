@@ -17,18 +17,6 @@ pub enum Fate {
     Frozen,
 }
 
-/// Where the victim is killed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Every {
-    /// After each of its instructions.
-    #[default]
-    Instruction,
-    /// Once per change that survivors can see: a store to the memory that is digested, or a system call.
-    ///
-    /// No less thorough where the operation is correct in what it does to private memory: the dead have none.
-    Change,
-}
-
 /// Bounds of a sweep.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -38,6 +26,9 @@ pub struct Limits {
     pub patience: Duration,
     /// How many instructions an operation may have.
     pub instructions: usize,
+    /// An operation of more than these is killed once per change, not once per instruction. Survivors cannot tell the
+    /// difference, since the dead have no private memory; beside a peer, which is paused at each instruction, it is always so.
+    pub dense: usize,
     /// After how many violations the sweep stops: a broken operation would hang at every second point.
     pub violations: usize,
     /// Whether to use the processor's breakpoints; otherwise, and where there are none, traps are planted in the code.
@@ -46,7 +37,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bound: Duration::from_secs(2), patience: Duration::from_secs(2), instructions: 200_000, violations: 20 }
+        Self {
+            bound: Duration::from_secs(2),
+            patience: Duration::from_secs(2),
+            instructions: 200_000,
+            dense: usize::MAX,
+            violations: 20,
+            hardware: true,
+        }
     }
 }
 
@@ -68,10 +66,9 @@ pub struct Sweep<'a, C> {
     pub operation: &'a dyn Fn(&mut C),
     /// Judges, in a survivor, what the victim left.
     pub check: &'a dyn Fn(&mut C) -> Finding,
-    /// Digest of all memory that survivors can see, read from the tracing process; without one every instruction is a change.
+    /// Digest of all memory that survivors can see, read from the tracing process; tells what is a *change*: a store there, or a
+    /// system call. Without a digest every instruction is one.
     pub memory: Option<&'a dyn Fn(&C) -> u64>,
-    /// Where the victim is killed. Beside a peer always at changes: the peer is paused at each of its instructions instead.
-    pub every: Every,
     /// The peer, if there is one.
     pub peer: Option<Peer<'a, C>>,
     /// Killed or frozen.
@@ -95,7 +92,6 @@ pub fn kill_everywhere<C>(
         operation: &operation,
         check: &check,
         memory: None,
-        every: Every::Instruction,
         peer: None,
         fate: Fate::Killed,
         limits: Limits::default(),
@@ -121,10 +117,8 @@ impl<C> Sweep<'_, C> {
         let (trace, ended) = self.record()?;
         let mut report = Report { instructions: trace.instructions(), ..Report::default() };
         let routes = trace.routes();
-        let points = match self.every {
-            Every::Instruction => (0..routes.len()).collect(),
-            Every::Change => trace.changes(),
-        };
+        let points =
+            if trace.instructions() > self.limits.dense { trace.changes() } else { (0..routes.len()).collect() };
         for k in points {
             self.point(&mut report, k, routes[k])?;
             if report.bad() >= self.limits.violations {
