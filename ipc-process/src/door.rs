@@ -8,8 +8,8 @@
 //! so tests, doc tests, examples and benches start children with no line of their own.
 //!
 //! A child is known by an environment variable ([`MARKER`]) *and* by what waits on its descriptor 0: a socket of packets
-//! whose next one is a launch, made by this user. The variable alone does nothing. A program that runs with the rights of
-//! another ignores both, since its environment and descriptors are its caller's.
+//! whose next one is a launch. The variable alone does nothing. A launch by another user, or in a program that runs with the
+//! rights of another, is refused unread: its caller could have made it.
 //!
 //! # Steps
 //!
@@ -30,10 +30,10 @@
 //!
 //! | who, when                        | what happens                                                                        | test                                        |
 //! |----------------------------------|-------------------------------------------------------------------------------------|---------------------------------------------|
-//! | child, 1 to 10                   | the pidfd tells the parent; what it has not said is not there                       | `kill` and others                            |
+//! | child, 1 to 10                   | the pidfd tells the parent; what it has not said is not there                       | `killed_on_the_way_in`                      |
 //! | parent, before 6, daemon         | 6 finds the parent gone: exit                                                       | `a_daemon_dies_with_its_killed_parent`      |
 //! | parent, after 6, daemon          | SIGKILL from the kernel                                                             | `a_daemon_dies_with_its_killed_parent`      |
-//! | parent, before `Go`, no daemon   | 7 reads the end of the socket, or finds itself with another parent: exit            | –                                           |
+//! | parent, before `Go`, no daemon   | 7 reads the end of the socket, or finds itself with another parent: exit            | `killed_while_spawning`                     |
 //! | parent, after `Go`, no daemon    | the child goes on; its result has no reader, which is no error                      | `a_child_outlives_its_parent`               |
 //!
 //! If something else in the parent forked without exec, a copy of the parent's end of the socket may live on in there, and
@@ -45,17 +45,16 @@
 //! put behind ours have not run. The first thread has no name, and its stack overflow is a bare SIGSEGV. Who needs any of
 //! these calls [`init`] first thing in `main`.
 
+use crate::SpawnError;
 use crate::error::{Refusal, Step};
-use crate::luggage::{Inbound, Outbound};
-use crate::message::{Failure, Launch, Panic};
+use crate::job::{self, FAILED, perform};
+use crate::luggage::Inbound;
+use crate::message::{Failure, Launch};
 use crate::parcel::{self, Inbox, Kind, PACKET_BYTES, ReceiveError};
 use crate::sys::image::{self, Image};
-use crate::sys::socket::{self, Blocking, Line};
+use crate::sys::socket::{self, Blocking};
 use crate::sys::{exec, stdio};
-use crate::{SpawnError, task};
-use std::cell::RefCell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, PanicHookInfo};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -68,9 +67,6 @@ const MARKER_IN_MAIN: &str = concat!("in-main ", env!("CARGO_PKG_VERSION"));
 /// How often a child that waits to begin looks whether its parent is still its parent.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// The exit code of a child without a result: its function panicked, or could not be run.
-const FAILED: i32 = 1;
-
 /// Whether the start function has run: it is in this program, and the system calls it.
 static STARTED: AtomicBool = AtomicBool::new(false);
 
@@ -79,6 +75,9 @@ static ENTER_IN_MAIN: AtomicBool = AtomicBool::new(false);
 
 /// A child that waits for its `main` to call `init`.
 static PENDING: Mutex<Option<Entered>> = Mutex::new(None);
+
+/// Whether there is one. Beside the lock, which a thread may hold while another one forks.
+static IS_PENDING: AtomicBool = AtomicBool::new(false);
 
 /// Who this process is, if it is a child.
 static CURRENT: OnceLock<Current> = OnceLock::new();
@@ -97,11 +96,19 @@ extern "C" fn start() {
         Some(MARKER_IN_MAIN) => true,
         _ => return,
     };
-    if image::is_privileged() || Image::of_this_program().is_none() || !launch_waits() {
+    if Image::of_this_program().is_none() {
         return;
     }
+    let Some(is_from_this_user) = waiting_launch() else { return };
+    if image::is_privileged() || !is_from_this_user {
+        // Nothing that comes from there is believed; nor is `main` run for a child that its parent waits for.
+        std::process::exit(FAILED);
+    }
     match enter() {
-        Ok(entered) if in_main => *PENDING.lock().unwrap_or_else(PoisonError::into_inner) = Some(entered),
+        Ok(entered) if in_main => {
+            *PENDING.lock().unwrap_or_else(PoisonError::into_inner) = Some(entered);
+            IS_PENDING.store(true, Ordering::Relaxed);
+        }
         Ok(entered) => perform(entered),
         Err(()) => std::process::exit(FAILED),
     }
@@ -112,6 +119,8 @@ extern "C" fn start() {
 /// Call it first in `main`, if at all. Children then start after all other start functions of the program have run and with
 /// everything that Rust sets up before `main` (a named first thread, a message on stack overflow). Without it everything
 /// works too, tests and doc tests included.
+///
+/// A child whose `main` ends without this call has exited without a result.
 ///
 /// What `main` does before this call, every child does as well. Spawning there is [`SpawnError::BeforeInit`] in a child.
 ///
@@ -128,9 +137,11 @@ extern "C" fn start() {
 /// ```
 pub fn init() {
     ENTER_IN_MAIN.store(true, Ordering::Relaxed);
-    let pending = PENDING.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(entered) = pending {
-        perform(entered);
+    if IS_PENDING.swap(false, Ordering::Relaxed) {
+        let pending = PENDING.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(entered) = pending {
+            perform(entered);
+        }
     }
 }
 
@@ -166,10 +177,10 @@ pub(crate) fn for_children() -> Result<(&'static Image, &'static str), SpawnErro
     if start.is_null() || !STARTED.load(Ordering::Relaxed) {
         return Err(SpawnError::NotAProgram { found: "one whose start functions did not run yet" });
     }
-    if PENDING.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+    if IS_PENDING.load(Ordering::Relaxed) {
         return Err(SpawnError::BeforeInit);
     }
-    if image::is_privileged() {
+    if image::is_privileged() || exec::would_be_privileged() {
         return Err(SpawnError::Privileged);
     }
     let image = Image::of_this_program().ok_or(SpawnError::NotAProgram { found: "a shared library" })?;
@@ -193,17 +204,16 @@ fn can_be_started_again(image: &Image) -> Result<(), SpawnError> {
 
 /// A child that is set up and may begin.
 #[derive(Debug)]
-struct Entered {
-    socket: OwnedFd,
-    launch: Launch,
-    arguments: Inbound,
+pub(crate) struct Entered {
+    pub(crate) socket: OwnedFd,
+    pub(crate) launch: Launch,
+    pub(crate) arguments: Inbound,
 }
 
-/// Whether descriptor 0 holds a launch made by this user.
-fn launch_waits() -> bool {
-    let Some(stdin) = stdio::standard(0) else { return false };
-    parcel::is_next(stdin, Kind::Launch)
-        && socket::maker(stdin).is_ok_and(|(_, uid)| uid == rustix::process::geteuid().as_raw())
+/// If descriptor 0 holds a launch: whether this user made it.
+fn waiting_launch() -> Option<bool> {
+    let stdin = stdio::standard(0).filter(|&stdin| parcel::is_next(stdin, Kind::Launch))?;
+    Some(socket::maker(stdin).is_ok_and(|(_, uid)| uid == exec::effective_user()))
 }
 
 /// Steps 2 to 7. `Err`: this process must end, and its parent was told why, if it is still there.
@@ -273,7 +283,7 @@ fn restore_streams(streams: &Streams) -> std::io::Result<()> {
 /// Whether the process that made the control socket is the parent, and its end is open.
 fn parent_lives(socket: &OwnedFd) -> bool {
     let is_parent = socket::maker(socket.as_fd()).is_ok_and(|(pid, _)| pid == exec::parent_pid());
-    is_parent && socket::look(socket.as_fd(), Duration::ZERO) != Line::Closed
+    is_parent && !socket::is_closed(socket.as_fd())
 }
 
 fn wait_for_go(socket: &OwnedFd) -> Result<(), ()> {
@@ -285,7 +295,7 @@ fn wait_for_go(socket: &OwnedFd) -> Result<(), ()> {
             Err(ReceiveError::Empty) => {}
             _ => return Err(()),
         }
-        if socket::look(socket.as_fd(), LOOK_EVERY) == Line::Silent && !parent_lives(socket) {
+        if !socket::wait_for_packet(socket.as_fd(), LOOK_EVERY) && !parent_lives(socket) {
             return Err(());
         }
     }
@@ -297,132 +307,5 @@ fn setup(step: Step, error: &std::io::Error) -> Refusal {
 
 fn refuse(socket: BorrowedFd<'_>, refusal: Refusal) {
     // If it cannot be sent, the exit code is all the parent gets.
-    let _ = say_failed(socket, &Failure::Refused(refusal));
-}
-
-fn say_failed(socket: BorrowedFd<'_>, failure: &Failure) -> std::io::Result<()> {
-    say(socket, Kind::Failed, failure)
-}
-
-fn say<T: serde::Serialize>(socket: BorrowedFd<'_>, kind: Kind, what: &T) -> std::io::Result<()> {
-    let body = postcard::to_allocvec(what).map_err(std::io::Error::other)?;
-    parcel::send(socket, kind, &[&body], &[], Blocking::Yes)
-}
-
-/// Steps 8 to 10.
-fn perform(entered: Entered) -> ! {
-    let Entered { socket, launch, arguments } = entered;
-    let line = ControlLine::new(socket);
-    remember_panics(&line);
-    let code = match find_task(&launch) {
-        Ok(run) => {
-            line.conclude(std::panic::catch_unwind(AssertUnwindSafe(|| run(arguments, &mut || line.attached()))))
-        }
-        Err(refusal) => line.conclude(Ok(Err(Failure::Refused(refusal)))),
-    };
-    // 10.
-    std::process::exit(code)
-}
-
-fn find_task(launch: &Launch) -> Result<task::Run, Refusal> {
-    // 8.
-    let image = Image::of_this_program().filter(|image| image.identity() == launch.program);
-    task::find(image.ok_or(Refusal::OtherProgram)?, &launch.task)
-}
-
-/// The child's end of the control socket, and how to know that it still is.
-#[derive(Clone, Debug)]
-struct ControlLine {
-    socket: std::sync::Arc<OwnedFd>,
-    pid: u32,
-    inode: Option<u64>,
-}
-
-impl ControlLine {
-    fn new(socket: OwnedFd) -> Self {
-        let inode = socket::inode(socket.as_fd());
-        Self { socket: std::sync::Arc::new(socket), pid: std::process::id(), inode }
-    }
-
-    /// The socket, unless the function closed it (then its number may be another file's) or this is a fork of the child.
-    fn get(&self) -> Option<BorrowedFd<'_>> {
-        let is_ours = std::process::id() == self.pid && socket::inode(self.socket.as_fd()) == self.inode;
-        is_ours.then(|| self.socket.as_fd())
-    }
-
-    fn attached(&self) {
-        if let Some(socket) = self.get() {
-            // If the parent is gone, nobody needs to know.
-            let _ = parcel::send(socket, Kind::Attached, &[], &[], Blocking::Yes);
-        }
-    }
-
-    /// Sends how the task ended; returns the exit code.
-    fn conclude(&self, ended: std::thread::Result<Result<Outbound, Failure>>) -> i32 {
-        let Some(socket) = self.get() else { return FAILED };
-        let (sent, code) = match ended {
-            Ok(Ok(result)) => {
-                let luggage: Vec<_> = result.descriptors().collect();
-                (parcel::send(socket, Kind::Returned, &[&result.bytes], &luggage, Blocking::Yes), 0)
-            }
-            Ok(Err(failure)) => (say_failed(socket, &failure), FAILED),
-            Err(payload) => (say(socket, Kind::Panicked, &panic_of(payload)), FAILED),
-        };
-        match sent {
-            Ok(()) => code,
-            // The parent is gone: there is nobody who could miss it.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => code,
-            Err(error) => {
-                let _ = say_failed(socket, &Failure::Send { errno: error.raw_os_error().unwrap_or(0) });
-                FAILED
-            }
-        }
-    }
-}
-
-thread_local! {
-    /// The last panic of this thread, as the hook saw it.
-    static LAST_PANIC: RefCell<Option<Panic>> = const { RefCell::new(None) };
-}
-
-/// Puts a hook before the one in force, which goes on printing the usual message.
-fn remember_panics(line: &ControlLine) {
-    let before = std::panic::take_hook();
-    let line = line.clone();
-    std::panic::set_hook(Box::new(move |info| {
-        let panic = panic_seen(info);
-        if cfg!(panic = "abort") {
-            // Nobody will catch it: this is the last chance to tell.
-            if let Some(socket) = line.get() {
-                let _ = say(socket, Kind::Panicked, &panic);
-            }
-        }
-        // Gone if the thread is ending: then the panic cannot be the task's.
-        let _ = LAST_PANIC.try_with(|last| last.replace(Some(panic)));
-        before(info);
-    }));
-}
-
-fn panic_seen(info: &PanicHookInfo<'_>) -> Panic {
-    let (file, line) = info.location().map_or((String::new(), 0), |at| (at.file().to_owned(), at.line()));
-    Panic { message: message_of(info.payload()), file, line }
-}
-
-/// The panic that was caught: where it happened is known if it is the one that the hook saw last.
-fn panic_of(payload: Box<dyn std::any::Any + Send>) -> Panic {
-    let message = message_of(payload.as_ref());
-    // Its destructor could panic again.
-    std::mem::forget(payload);
-    match LAST_PANIC.take() {
-        Some(seen) if seen.message == message => seen,
-        _ => Panic { message, file: String::new(), line: 0 },
-    }
-}
-
-fn message_of(payload: &(dyn std::any::Any + Send)) -> String {
-    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
-        (Some(text), _) => (*text).to_owned(),
-        (_, Some(text)) => text.clone(),
-        _ => "Box<dyn Any>".to_owned(),
-    }
+    let _ = job::say_failed(socket, &Failure::Refused(refusal));
 }

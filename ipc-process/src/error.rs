@@ -38,7 +38,8 @@ pub enum SpawnError {
         /// The function's type.
         name: &'static str,
     },
-    /// The program runs with more rights than its caller has (setuid, setgid or file capabilities).
+    /// The program runs with more rights than its caller has (setuid, setgid or file capabilities), or its real and
+    /// effective ids differ.
     #[error("a program with the rights of another (setuid, file capabilities) starts no children this way")]
     Privileged,
     /// A destructor of an argument called `spawn` on the thread that starts processes.

@@ -84,6 +84,7 @@ impl State {
         }
         self.children.retain(|_, record| {
             record.socket = None;
+            record.inbox = Default::default();
             std::mem::forget(record.keep.take());
             record.has_handle
         });

@@ -57,6 +57,8 @@ compile_error!("ipc-process works on 64-bit Linux only");
 mod door;
 mod error;
 mod fork;
+mod handle;
+mod job;
 mod luggage;
 mod message;
 mod parcel;
@@ -68,6 +70,8 @@ mod sys;
 mod task;
 
 pub use door::{current_name, init};
+pub use ipc_core::{Error, ErrorKind};
+
 pub use error::{
     AttachError, CodecError, DecodeError, EncodeError, Garbled, ProcessError, Refusal, ResultError, SignalError,
     SpawnError, Step, WaitError,

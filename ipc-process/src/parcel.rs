@@ -18,7 +18,8 @@
 //!
 //! # Steps
 //!
-//! Sender: **1** put a long body into a sealed file · **2** first packet · **3** followers.
+//! Sender: **1** put a long body into a sealed file · **2** first packet · **3** followers; if one of them cannot be sent, a
+//! first packet of the kind `Failed` takes their place.
 //! Receiver: **a** first packet, checked · **b** followers until all descriptors are here · **c** the parcel; a sealed body is
 //! read by whoever has the time.
 //!
@@ -202,8 +203,8 @@ impl Inbox {
         let bytes = buffer.get(..packet.len_bytes).filter(|_| !packet.is_cut);
         let bytes = bytes.ok_or(ReceiveError::Garbled(Garbled::Lengths))?;
         let unfinished = match self.unfinished.take() {
-            None => Unfinished::begin(bytes, packet.descriptors),
-            Some(unfinished) => unfinished.go_on(bytes, packet.descriptors),
+            Some(unfinished) if !Head::says_failed(bytes) => unfinished.go_on(bytes, packet.descriptors),
+            _ => Unfinished::begin(bytes, packet.descriptors),
         };
         let unfinished = unfinished.map_err(ReceiveError::Garbled)?;
         if unfinished.missing == 0 {
@@ -256,6 +257,10 @@ struct Head {
 }
 
 impl Head {
+    fn says_failed(bytes: &[u8]) -> bool {
+        bytes.first_chunk().and_then(Head::from_bytes).is_some_and(|head| head.kind == Kind::Failed)
+    }
+
     fn to_bytes(self) -> [u8; HEAD_BYTES] {
         let mut bytes = [0; HEAD_BYTES];
         bytes[..8].copy_from_slice(&FIRST.to_ne_bytes());
@@ -341,6 +346,17 @@ mod tests {
         assert!(matches!(got, Err(ReceiveError::Closed)));
         drop(inbox);
         assert_eq!(std::io::read_to_string(reader).expect("the descriptor was closed"), "");
+    }
+
+    #[test]
+    fn a_failure_takes_the_place_of_the_rest() {
+        let head = Head { kind: Kind::Returned, descriptors: 3, len_bytes: 0, is_sealed: false }.to_bytes();
+        let failed = Head { kind: Kind::Failed, descriptors: 0, len_bytes: 0, is_sealed: false }.to_bytes();
+        let mut inbox = Inbox::default();
+        let packet = || Packet { len_bytes: HEAD_BYTES, ..Packet::default() };
+        let first = Packet { descriptors: vec![null()], ..packet() };
+        assert!(matches!(inbox.accept(first, &head), Ok(None)));
+        assert!(matches!(inbox.accept(packet(), &failed), Ok(Some(Parcel { kind: Kind::Failed, .. }))));
     }
 
     /// Every single-byte change of a head, wrong lengths, descriptors that were not announced: garbled or whole, never a panic.

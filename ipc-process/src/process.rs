@@ -3,10 +3,11 @@
 use crate::ExitStatus;
 use crate::door;
 use crate::error::{ProcessError, ResultError, SignalError, SpawnError, WaitError};
+use crate::handle::Handle;
 use crate::luggage;
 use crate::message::{Launch, Report};
 use crate::start::Order;
-use crate::supervisor::{self, Handle};
+use crate::supervisor;
 use crate::sys::wait::Send as Signal;
 use crate::task::{self, Arguments, Task};
 use ipc_core::Deadline;
@@ -47,7 +48,6 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "Popen")]
-#[must_use = "dropping it lets the process run on unobserved; call `join` or `wait`"]
 pub struct Process<R> {
     handle: Handle,
     name: String,

@@ -5,10 +5,11 @@
 
 use crate::door;
 use crate::error::SpawnError;
+use crate::handle::Handle;
 use crate::luggage::Outbound;
 use crate::message::Launch;
 use crate::parcel::{self, Kind};
-use crate::supervisor::{Handle, Keep};
+use crate::supervisor::Keep;
 use crate::sys::socket::{self, Blocking};
 use crate::sys::{exec, stdio};
 use std::io::ErrorKind;

@@ -11,12 +11,11 @@
 //! | `orders`    | spawning threads; the supervisor | jobs not yet started                                                      |
 //! | `children`  | the supervisor; handles          | one [`Record`] per child that lives, or that a handle still asks about    |
 //!
-//! `START` is held from before a child's descriptors exist until its record does. A thread that forks takes `START`, then
+//! `START` is held from when an order leaves its queue until the child's record exists. A thread that forks takes `START`, then
 //! `STATE` (see `fork.rs`), so a forked process knows every descriptor it has inherited from here.
 //! Neither lock is held while code of others runs: no destructor of an argument, no `Deserialize`.
 //!
-//! The locks are std's, which are bare futexes. parking_lot's queue their waiters in a table of the whole process, which a
-//! fork copies with the ghosts of the other threads in it.
+//! The locks are std's, one word each, which a fork copies whole (`docs/decisions/0005-a-gate-of-one-word.md`).
 //!
 //! # Steps
 //!
@@ -30,7 +29,7 @@
 //! | who dies, after    | what is left                              | who ends it                                             | test                                      |
 //! |--------------------|-------------------------------------------|---------------------------------------------------------|-------------------------------------------|
 //! | parent, 3          | nothing but memory                        | the kernel                                              | –                                         |
-//! | parent, 4 to 6     | a child without `Go`                      | itself: end of the socket, or another parent            | –                                         |
+//! | parent, 4 to 6     | a child without `Go`                      | itself: end of the socket, or another parent            | `killed_while_spawning`                   |
 //! | parent, 7          | a child that may run                      | a daemon: the kernel; else it runs on, as documented    | `a_child_outlives_its_parent`             |
 //! | child, 4 to 7      | a zombie                                  | step 11; an answer of 5 or 6 that fails: kill and reap  | `descriptors_run_out_at_every_step`       |
 //! | child, before 9    | the arguments here                        | step 11 drops them                                      | `arguments_are_dropped_when_a_child_dies` |
@@ -46,8 +45,8 @@
 //! the child has not run anything of the user's.
 
 use crate::ExitStatus;
-use crate::error::{Garbled, ResultError, SignalError, SpawnError, WaitError};
-use crate::fork;
+use crate::error::{Garbled, ResultError, SpawnError};
+use crate::handle::Handle;
 use crate::luggage::Inbound;
 use crate::message::Report;
 use crate::parcel::{Inbox, Kind, PACKET_BYTES, Parcel, ReceiveError};
@@ -55,7 +54,6 @@ use crate::start::{self, Order};
 use crate::sys::events::{BELL, Events, EventsRef};
 use crate::sys::socket::Blocking;
 use crate::sys::{exec, wait};
-use ipc_core::Deadline;
 use std::any::Any;
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -96,11 +94,11 @@ pub(crate) struct Record {
     pub(crate) socket: Option<OwnedFd>,
     /// Present until `Attached`, or the end.
     pub(crate) keep: Option<Keep>,
-    inbox: Inbox,
-    report: Option<Report>,
-    status: Option<ExitStatus>,
+    pub(crate) inbox: Inbox,
+    pub(crate) report: Option<Report>,
+    pub(crate) status: Option<ExitStatus>,
     ended: Arc<Condvar>,
-    /// Whether there is a [`Handle`]; if not, the record goes when the child is reaped.
+    /// Whether there is a [`Handle`](crate::handle::Handle); if not, the record goes when the child is reaped.
     pub(crate) has_handle: bool,
 }
 
@@ -141,7 +139,12 @@ impl State {
     }
 }
 
-pub(crate) fn state() -> MutexGuard<'static, State> {
+/// Whether this is the supervisor's thread, which must not wait for itself.
+pub(crate) fn is_this_thread() -> bool {
+    IS_SUPERVISOR.get()
+}
+
+pub(crate) fn locked() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -149,12 +152,12 @@ pub(crate) fn state() -> MutexGuard<'static, State> {
 pub(crate) fn spawn(
     order: impl FnOnce(mpsc::SyncSender<Result<Handle, SpawnError>>) -> Order,
 ) -> Result<Handle, SpawnError> {
-    if IS_SUPERVISOR.get() {
+    if is_this_thread() {
         return Err(SpawnError::WouldDeadlock);
     }
     let (answer, answered) = mpsc::sync_channel(1);
     let order = order(answer);
-    let mut state = state();
+    let mut state = locked();
     state.ensure_supervisor()?;
     state.orders.push_back(order);
     if let Some(events) = &state.events {
@@ -163,87 +166,6 @@ pub(crate) fn spawn(
     drop(state);
     let gone = || SpawnError::system("to reach the supervisor", std::io::ErrorKind::BrokenPipe.into());
     answered.recv().unwrap_or_else(|_| Err(gone()))
-}
-
-/// A child, as [`Process`](crate::Process) holds it. Dropping it lets go of the child, which is reaped all the same.
-#[derive(Debug)]
-pub(crate) struct Handle {
-    id: u64,
-    pid: u32,
-    ended: Arc<Condvar>,
-    epoch: u32,
-}
-
-impl Handle {
-    pub(crate) fn pid(&self) -> u32 {
-        self.pid
-    }
-
-    /// Waits until the child has ended and is reaped.
-    pub(crate) fn wait(&self, deadline: Deadline) -> Result<ExitStatus, WaitError> {
-        let mut state = state();
-        loop {
-            let status = state.children.get(&self.id).and_then(|record| record.status);
-            if let Some(status) = status {
-                return Ok(status);
-            }
-            if fork::epoch() != self.epoch {
-                return Err(WaitError::Forked);
-            }
-            if IS_SUPERVISOR.get() {
-                return Err(WaitError::WouldDeadlock);
-            }
-            state = match deadline.remaining() {
-                Some(Duration::ZERO) => return Err(WaitError::Timeout),
-                Some(left) => self.ended.wait_timeout(state, left).map(|(s, _)| s).unwrap_or_else(|e| e.into_inner().0),
-                None => self.ended.wait(state).unwrap_or_else(PoisonError::into_inner),
-            };
-        }
-    }
-
-    pub(crate) fn status(&self) -> Option<ExitStatus> {
-        state().children.get(&self.id).and_then(|record| record.status)
-    }
-
-    /// A process that has ended counts as alive until it is reaped, so that `!is_alive` means that its status is there. One
-    /// that another process reaps (this handle came through a fork) is asked for itself.
-    pub(crate) fn is_alive(&self) -> bool {
-        let state = state();
-        let Some(record) = state.children.get(&self.id) else { return false };
-        match &record.pidfd {
-            Some(pidfd) if fork::epoch() != self.epoch => !wait::has_ended(pidfd.as_fd()),
-            _ => record.status.is_none(),
-        }
-    }
-
-    pub(crate) fn signal(&self, what: wait::Send) -> Result<(), SignalError> {
-        let state = state();
-        let pidfd = state.children.get(&self.id).and_then(|record| record.pidfd.as_ref());
-        match pidfd.map_or(Ok(()), |pidfd| wait::signal(pidfd.as_fd(), what)) {
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(SignalError::NotPermitted),
-            sent => sent.map_err(SignalError::System),
-        }
-    }
-
-    /// Waits, and takes what the child has reported.
-    pub(crate) fn finish(self) -> Result<(ExitStatus, Option<Report>), WaitError> {
-        let status = self.wait(Deadline::NEVER)?;
-        let report = state().children.get_mut(&self.id).and_then(|record| record.report.take());
-        Ok((status, report))
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        let mut state = state();
-        let Some(record) = state.children.get_mut(&self.id) else { return };
-        record.has_handle = false;
-        if record.status.is_some() || fork::epoch() != self.epoch {
-            let gone = state.children.remove(&self.id);
-            drop(state);
-            drop(gone);
-        }
-    }
 }
 
 /// The thread.
@@ -262,14 +184,8 @@ fn supervise(events: EventsRef<'static>) {
             }
         }
         unreaped.retain(|&id| !bury(events, id, &mut buffer));
-        while let Some(order) = next_order() {
-            fulfil(events, order);
-        }
+        while fulfil_next(events) {}
     }
-}
-
-fn next_order() -> Option<Order> {
-    state().orders.pop_front()
 }
 
 /// The keys of a child's socket and pidfd.
@@ -277,13 +193,14 @@ fn keys(id: u64) -> (u64, u64) {
     (id * 2, id * 2 + 1)
 }
 
-/// Steps 3 to 8.
-fn fulfil(events: EventsRef<'static>, order: Order) {
+/// Steps 3 to 8, for the next order; `false` if there is none.
+fn fulfil_next(events: EventsRef<'static>) -> bool {
     let starting = START.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(order) = locked().orders.pop_front() else { return false };
     let start::Attempt { answer, keep, started } = start::start(order);
     let watched = started.and_then(|started| watch(events, started));
     let (handle, keep) = match watched {
-        Ok(handle) => match state().children.get_mut(&handle.id) {
+        Ok(handle) => match locked().children.get_mut(&handle.id()) {
             // Before the next event is heard, so no `Attached` can have been missed.
             Some(record) => (Ok(handle), record.keep.replace(keep)),
             None => (Ok(handle), Some(keep)),
@@ -294,6 +211,7 @@ fn fulfil(events: EventsRef<'static>, order: Order) {
     drop_guarded(keep);
     // 8. The caller waits for it: it is there.
     let _ = answer.send(handle);
+    true
 }
 
 /// Steps 5 to 7, for a child that nobody else knows of yet.
@@ -306,7 +224,7 @@ fn watch(events: EventsRef<'static>, started: start::Started) -> Result<Handle, 
     // 5. The child's end of the socket was closed just now, so a number for this descriptor is free.
     let pidfd = wait::open(pid).map_err(|e| undo("to watch the new process", e))?;
     // 6.
-    let mut state = state();
+    let mut state = locked();
     let (socket_key, pidfd_key) = keys(state.next_id);
     let added = events.add(socket.as_fd(), socket_key).and_then(|()| events.add(pidfd.as_fd(), pidfd_key));
     // 7.
@@ -317,13 +235,13 @@ fn watch(events: EventsRef<'static>, started: start::Started) -> Result<Handle, 
     }
     let ended = Arc::new(Condvar::new());
     let id = state.add(pidfd, socket, ended.clone());
-    Ok(Handle { id, pid: pid as u32, ended, epoch: fork::epoch() })
+    Ok(Handle::new(id, pid as u32, ended))
 }
 
 /// Hears what a child says, as much as is there. Stops listening at its last word, or at the first one that makes no sense.
 fn listen(events: EventsRef<'static>, id: u64, buffer: &mut [u8]) {
     loop {
-        let mut state = state();
+        let mut state = locked();
         let Some(record) = state.children.get_mut(&id) else { return };
         let Some(socket) = record.socket.as_ref().filter(|_| record.report.is_none()) else { return };
         let heard = record.inbox.receive(socket.as_fd(), buffer, Blocking::No);
@@ -346,7 +264,7 @@ fn listen(events: EventsRef<'static>, id: u64, buffer: &mut [u8]) {
         };
         drop(state);
         let report = understand(report);
-        if let Some(record) = crate::supervisor::state().children.get_mut(&id) {
+        if let Some(record) = locked().children.get_mut(&id) {
             record.report = Some(report);
         }
         return;
@@ -374,7 +292,7 @@ fn understand(heard: Result<Parcel, ReceiveError>) -> Report {
 /// Step 11: reaps a child that has ended. Returns whether that is done; a debugger may have to let go of it first.
 fn bury(events: EventsRef<'static>, id: u64, buffer: &mut [u8]) -> bool {
     listen(events, id, buffer);
-    let mut state = state();
+    let mut state = locked();
     let Some(record) = state.children.get_mut(&id) else { return true };
     let Some(pidfd) = &record.pidfd else { return true };
     let status = wait::reap(pidfd.as_fd());
@@ -386,12 +304,16 @@ fn bury(events: EventsRef<'static>, id: u64, buffer: &mut [u8]) -> bool {
     }
     record.pidfd = None;
     record.inbox = Inbox::default();
+    let keep = record.keep.take();
+    drop(state);
+    // Before anybody is told: who has waited finds no trace of the arguments.
+    drop_guarded(keep);
+    let mut state = locked();
+    let Some(record) = state.children.get_mut(&id) else { return true };
     record.status = Some(status);
     record.ended.notify_all();
-    let keep = record.keep.take();
     let gone = if record.has_handle { None } else { state.children.remove(&id) };
     drop(state);
-    drop_guarded(keep);
     drop(gone);
     true
 }

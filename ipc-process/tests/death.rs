@@ -405,6 +405,16 @@ fn a_daemon_dies_with_its_ended_parent() {
         let error = std::os::unix::process::CommandExt::exec(&mut std::process::Command::new("/bin/cat"));
         drop((error, stdout));
     }
+    fn becomes_another_at_once() {
+        std::mem::forget(Process::options().daemon(true).spawn(stay, ()).expect("spawn"));
+        drop(std::os::unix::process::CommandExt::exec(&mut std::process::Command::new("/bin/true")));
+    }
+    for _ in 0..10 {
+        let (options, mut reader) = heard();
+        let child = options.spawn(becomes_another_at_once, ()).expect("spawn");
+        assert_eq!(hear(&mut reader), None);
+        assert!(child.wait().expect("wait").success());
+    }
     let (options, mut reader) = heard();
     let child = options.spawn(becomes_another, ()).expect("spawn");
     assert!(matches!(child.join(), Err(ProcessError::Exited { code: 0 })));

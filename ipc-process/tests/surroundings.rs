@@ -7,6 +7,7 @@ use ipc_process::{Process, ProcessError, SpawnError, WaitError};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// PR16: a child has its streams and its control socket, however many siblings there are and whatever its parent has open.
@@ -325,7 +326,9 @@ fn a_replaced_program_file_does_not_matter() {
     let _watch = watchdog();
     let copy = std::env::temp_dir().join(format!("ipc-process-{}", std::process::id()));
     let exe = std::env::current_exe().expect("exe");
-    std::fs::copy(&exe, &copy).expect("copy");
+    // By a process of its own: a sibling test that forks would keep the copy open for writing, and so from running.
+    let make = |exe: PathBuf, copy: PathBuf| std::fs::copy(exe, copy).expect("copy");
+    Process::spawn(make, (exe, copy.clone())).expect("spawn").join().expect("join");
     let mut run = Command::new(&copy);
     run.args(["--exact", "replaces_itself_when_told", "--nocapture"]).env("REPLACE", &copy);
     let status = run.stdout(Stdio::null()).status().expect("run");
@@ -358,4 +361,58 @@ fn the_end_of_a_stream_is_the_end_of_the_child() {
     let (options, mut reader) = heard();
     options.spawn(|| say(b'1'), ()).expect("spawn").join().expect("join");
     assert_eq!((hear(&mut reader), hear(&mut reader)), (Some(b'1'), None));
+}
+
+/// A process whose real and effective ids differ could not enter a child: it is told so.
+#[test]
+fn mixed_ids_are_refused() {
+    let _watch = watchdog();
+    fn parent() -> bool {
+        if nix::unistd::setegid(nix::unistd::Gid::from_raw(65_534)).is_err() {
+            // Only root may take another id; then nobody else can get here either.
+            return !nix::unistd::geteuid().is_root();
+        }
+        matches!(Process::spawn(|| (), ()), Err(SpawnError::Privileged))
+    }
+    assert!(alone(parent));
+}
+
+/// A child that may open fewer descriptors than its arguments have says so.
+#[test]
+fn too_few_descriptors_in_the_child() {
+    let _watch = watchdog();
+    fn parent() -> bool {
+        let open_null = || std::fs::File::open("/dev/null").expect("open");
+        close_the_rest();
+        let low: Vec<_> = (0..12).map(|_| open_null()).collect();
+        let values: Vec<_> = (0..40u64).map(|n| ipc_core::Value::new(n).expect("new")).collect();
+        drop(low);
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("limit");
+        setrlimit(Resource::RLIMIT_NOFILE, 16, hard).expect("limit");
+        let child = Process::spawn(|_: Vec<ipc_core::Value<u64>>| (), (values,)).expect("spawn");
+        matches!(child.join(), Err(ProcessError::Refused(ipc_process::Refusal::NoDescriptors)))
+    }
+    assert!(alone(parent));
+}
+
+/// A program that an explicit loader was started with cannot be started again by its descriptor: an error, no avalanche.
+#[test]
+fn an_explicit_loader_is_told() {
+    let _watch = watchdog();
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("proc");
+    let loader = maps.split_whitespace().find(|word| word.starts_with('/') && word.contains("/ld-"));
+    // A static program has no loader.
+    let Some(loader) = loader else { return };
+    let mut run = Command::new(loader);
+    run.arg(std::env::current_exe().expect("exe")).args(["--exact", "is_refused_under_a_loader"]);
+    assert!(run.env("UNDER_A_LOADER", "1").stdout(Stdio::null()).status().expect("run").success());
+}
+
+/// Run by the test above, by the loader.
+#[test]
+fn is_refused_under_a_loader() {
+    if std::env::var_os("UNDER_A_LOADER").is_some() {
+        let refused = Process::spawn(|| (), ());
+        assert!(matches!(refused, Err(SpawnError::NotAProgram { .. })), "{refused:?}");
+    }
 }

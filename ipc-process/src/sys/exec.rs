@@ -68,6 +68,17 @@ pub(crate) fn die_with_parent() -> std::io::Result<()> {
     Ok(rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?)
 }
 
+/// The user whose rights this process has.
+pub(crate) fn effective_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Whether a program started from here would count as one with more rights than its caller: real and effective ids differ.
+pub(crate) fn would_be_privileged() -> bool {
+    use rustix::process::{getegid, geteuid, getgid, getuid};
+    getuid() != geteuid() || getgid() != getegid()
+}
+
 /// The parent's pid, 0 if it is in another PID namespace. `getppid(2)`
 pub(crate) fn parent_pid() -> i32 {
     rustix::process::Pid::as_raw(rustix::process::getppid())

@@ -16,7 +16,7 @@
 
 use std::hash::{DefaultHasher, Hasher};
 use std::os::unix::fs::FileExt;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 unsafe extern "C" {
     #[link_name = "__ehdr_start"]
@@ -53,8 +53,19 @@ pub(crate) struct Image {
 impl Image {
     /// The image this crate is part of, or `None` if that is not the main program of the process.
     pub(crate) fn of_this_program() -> Option<&'static Image> {
-        static IMAGE: OnceLock<Option<Image>> = OnceLock::new();
-        IMAGE.get_or_init(Image::read).as_ref()
+        static IMAGE: AtomicPtr<Image> = AtomicPtr::new(std::ptr::null_mut());
+        // ORDERING: Acquire: pairs with the Release below, which publishes what is pointed to.
+        let known = IMAGE.load(Ordering::Acquire);
+        // SAFETY: null, or one of the boxes leaked below, which nobody writes to.
+        if let Some(known) = unsafe { known.as_ref() } {
+            return Some(known);
+        }
+        // Not a `OnceLock`: in a process forked while another thread is inside one, it is never done. Several threads may
+        // get here; what they find is the same, and each leaks its own.
+        let found: &'static Image = Box::leak(Box::new(Image::read()?));
+        // ORDERING: Release: pairs with the Acquire above.
+        IMAGE.store(std::ptr::from_ref(found).cast_mut(), Ordering::Release);
+        Some(found)
     }
 
     /// A number that two processes share if, and practically only if, they run the same program file.

@@ -11,7 +11,7 @@ use rustix::net::{
 };
 use std::io::{IoSlice, IoSliceMut, Result};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// Descriptors that the kernel takes in one packet (`SCM_MAX_FD`).
@@ -104,44 +104,35 @@ pub(crate) fn inode(socket: BorrowedFd<'_>) -> Option<u64> {
     rustix::fs::FileType::from_raw_mode(found.st_mode).is_socket().then_some(found.st_ino)
 }
 
-/// What a look at the control socket showed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Line {
-    /// There is a packet.
-    Ready,
-    /// There is nothing, and the other side is open.
-    Silent,
-    /// There is nothing, and there never will be.
-    Closed,
+/// Waits until a receive would not find the socket empty (a closed one is not), at most for `timeout`. `poll(2)`
+pub(crate) fn wait_for_packet(socket: BorrowedFd<'_>, timeout: Duration) -> bool {
+    !events(socket, timeout).is_empty()
 }
 
-/// Waits until there is something to receive, at most for `timeout`. `poll(2)`
-pub(crate) fn look(socket: BorrowedFd<'_>, timeout: Duration) -> Line {
+/// Whether the other side is closed, whatever packets of it are still here.
+pub(crate) fn is_closed(socket: BorrowedFd<'_>) -> bool {
+    events(socket, Duration::ZERO).contains(PollFlags::HUP)
+}
+
+fn events(socket: BorrowedFd<'_>, timeout: Duration) -> PollFlags {
     let timeout = Timespec { tv_sec: timeout.as_secs() as _, tv_nsec: timeout.subsec_nanos() as _ };
-    let mut asked = [PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)];
+    let mut asked = [PollFd::from_borrowed_fd(socket, PollFlags::IN)];
     match poll(&mut asked, Some(&timeout)) {
-        Ok(_) if asked[0].revents().contains(PollFlags::IN) && !asked[0].revents().contains(PollFlags::HUP) => {
-            Line::Ready
-        }
-        // A closed socket reads as ready too: what it still holds decides.
-        Ok(_) if asked[0].revents().contains(PollFlags::IN) => match peek(socket, &mut [0]) {
-            0 => Line::Closed,
-            _ => Line::Ready,
-        },
-        Ok(_) if asked[0].revents().is_empty() => Line::Silent,
-        Ok(_) => Line::Closed,
-        Err(_) => Line::Silent,
+        Ok(_) => asked[0].revents(),
+        // A signal: nothing was seen.
+        Err(_) => PollFlags::empty(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsFd;
 
     #[test]
     fn packets_keep_their_bounds_and_descriptors() {
         let (one, other) = pair().expect("pair");
-        assert_eq!(look(other.as_fd(), Duration::ZERO), Line::Silent);
+        assert!(!wait_for_packet(other.as_fd(), Duration::ZERO) && !is_closed(other.as_fd()));
         let null = std::fs::File::open("/dev/null").expect("open");
         let many = vec![null.as_fd(); DESCRIPTORS_PER_PACKET];
         let parts = [IoSlice::new(b"ab"), IoSlice::new(b"c")];
@@ -150,13 +141,15 @@ mod tests {
         drop(one);
 
         let mut buffer = [0; 4];
-        assert_eq!(look(other.as_fd(), Duration::ZERO), Line::Ready);
+        assert!(
+            wait_for_packet(other.as_fd(), Duration::ZERO) && is_closed(other.as_fd()),
+            "closed, with packets left"
+        );
         assert_eq!((peek(other.as_fd(), &mut buffer), &buffer[..3]), (3, &b"abc"[..]));
         let first = receive(other.as_fd(), &mut buffer, Blocking::No).expect("receive");
         assert_eq!((first.len_bytes, first.descriptors.len()), (3, DESCRIPTORS_PER_PACKET));
         let second = receive(other.as_fd(), &mut buffer, Blocking::No).expect("receive");
         assert!(second.len_bytes == 4 && second.is_cut && second.descriptors.is_empty());
-        assert_eq!(look(other.as_fd(), Duration::ZERO), Line::Closed);
         assert_eq!(receive(other.as_fd(), &mut buffer, Blocking::No).expect("receive").len_bytes, 0);
     }
 
