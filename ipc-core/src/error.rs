@@ -60,6 +60,11 @@ pub enum ErrorKind {
         /// Rows of the segment.
         rows: u32,
     },
+    /// Every endpoint row of a queue is taken by a living process.
+    NoEndpointRow {
+        /// Rows of the queue.
+        rows: u32,
+    },
     /// The header of the file is not one this version can use.
     Header {
         /// Which field.
@@ -210,6 +215,10 @@ impl fmt::Display for ErrorKind {
             Self::NoMemberRow { rows } => write!(
                 f,
                 "all {rows} member rows belong to living processes; create the segment with more `.members(n)`"
+            ),
+            Self::NoEndpointRow { rows } => write!(
+                f,
+                "all {rows} endpoint rows of the queue are in use by living processes; create it with more `.endpoints(n)`"
             ),
             Self::Header { field, found, expected } => {
                 write!(
