@@ -48,7 +48,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let segment = Segment::options().members(8).new(4096).expect("a small segment");
+        let segment = Segment::options().members(8).anonymous(4096).expect("a small segment");
         Value::create_in(&segment, EXISTING, WHOLE).expect("room for one");
         Self { view: View::of(&segment), books: Books::open(), segment }
     }

@@ -114,7 +114,7 @@ pub fn object<P: Pair>() -> Object<Scene<P>> {
 impl<P: Pair> Scene<P> {
     /// Free, and both words zero.
     pub fn new() -> Self {
-        let segment = Segment::options().members(8).new(4096).expect("a small segment");
+        let segment = Segment::options().members(8).anonymous(4096).expect("a small segment");
         Self { pair: P::make(&segment), books: Books::open(), view: View::of(&segment), segment, holder: None }
     }
 

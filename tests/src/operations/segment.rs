@@ -152,7 +152,7 @@ struct Membership {
 
 impl Membership {
     fn new() -> Self {
-        let segment = Segment::options().members(3).new(SPACE).expect("a small segment");
+        let segment = Segment::options().members(3).anonymous(SPACE).expect("a small segment");
         let value = Value::new_in(&segment, 5).expect("room for a value");
         Self { view: View::of(&segment), segment: Some(segment), value: Some(value) }
     }
