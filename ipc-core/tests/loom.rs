@@ -76,13 +76,16 @@ impl Cell {
 
     fn add(&self, town: &Town, entry: Entry) -> Result<bool, LockError> {
         let acquired = self.line.acquire(town, entry, Deadline::NEVER)?;
-        self.line.touch(acquired.me);
+        // SAFETY: we hold the lock.
+        unsafe { self.line.touch(acquired.me) };
         // SAFETY: we hold the lock.
         self.data.with_mut(|data| unsafe { *data += 1 });
         if acquired.inconsistent {
-            self.line.mark_consistent(acquired.me);
+            // SAFETY: we hold the lock.
+            unsafe { self.line.mark_consistent(acquired.me) };
         }
-        self.line.release();
+        // SAFETY: we hold the lock.
+        unsafe { self.line.release() };
         Ok(acquired.inconsistent)
     }
 
@@ -90,7 +93,8 @@ impl Cell {
         self.line.acquire(town, Entry::Recover, Deadline::NEVER).unwrap();
         // SAFETY: we hold the lock.
         let value = self.data.with(|data| unsafe { *data });
-        self.line.release();
+        // SAFETY: we hold the lock.
+        unsafe { self.line.release() };
         value
     }
 }
@@ -206,14 +210,16 @@ enum Stop {
 fn stop_at(cell: &Cell, town: &Town, stop: Stop) {
     let acquired = cell.line.acquire(town, Entry::Lock, Deadline::NEVER).unwrap();
     if stop >= Stop::Touched {
-        cell.line.touch(acquired.me);
+        // SAFETY: we hold the lock.
+        unsafe { cell.line.touch(acquired.me) };
     }
     if stop >= Stop::Wrote {
         // SAFETY: we hold the lock.
         cell.data.with_mut(|data| unsafe { *data += 1 });
     }
     if stop >= Stop::Cleared {
-        cell.line.mark_consistent(acquired.me);
+        // SAFETY: we hold the lock.
+        unsafe { cell.line.mark_consistent(acquired.me) };
     }
     town.dead.fetch_or(1 << town.me.row(), Ordering::AcqRel);
 }
@@ -294,13 +300,16 @@ fn killed_while_recovering_leaves_the_mark() {
         let town = Town::new(3, &dead);
         let mine = cell.line.acquire(&town, Entry::Recover, Deadline::NEVER).unwrap();
         let found = mine.inconsistent;
-        cell.line.mark_consistent(mine.me);
-        cell.line.release();
+        // SAFETY: we hold the lock.
+        unsafe { cell.line.mark_consistent(mine.me) };
+        // SAFETY: we hold the lock.
+        unsafe { cell.line.release() };
         let other_found = dying.join().unwrap();
         // Somebody was first and found it. If that was us, the data was good when the other one died without touching it.
         let mark_left = cell.line.acquire(&town, Entry::Recover, Deadline::NEVER).unwrap().inconsistent;
         assert!(found || other_found);
         assert!(!mark_left || !found, "a repaired lock is marked again");
-        cell.line.release();
+        // SAFETY: we hold the lock.
+        unsafe { cell.line.release() };
     });
 }

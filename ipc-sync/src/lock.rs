@@ -131,14 +131,8 @@ impl<T: Plain> Lock<T> {
             // SAFETY: inside the body, aligned by DATA_AT; nobody else has the object yet.
             unsafe { store_plain(place.as_ptr(), data) };
         };
-        let layout = Layout::from_size_align(Self::BYTES, Self::ALIGN);
-        let plan = Blueprint {
-            kind: Self::KIND,
-            schema: Self::schema(),
-            count: 1,
-            layout: layout.map_err(|_| ErrorKind::OutOfMemory { bytes: Self::BYTES as u64 })?,
-            init: &init,
-        };
+        let plan =
+            Blueprint { kind: Self::KIND, schema: Self::schema(), count: 1, layout: Self::layout()?, init: &init };
         Self::claim(Object::place(place, &plan, options)?)
     }
 
@@ -158,12 +152,17 @@ impl<T: Plain> Lock<T> {
         unsafe { RawLock::new(self.line(), self.object.segment(), data) }
     }
 
+    fn layout() -> Result<Layout, Error> {
+        Layout::from_size_align(Self::BYTES, Self::ALIGN)
+            .map_err(|_| ErrorKind::OutOfMemory { bytes: Self::BYTES as u64 }.into())
+    }
+
     fn schema() -> std::borrow::Cow<'static, str> {
         T::SCHEMA.text()
     }
 
     fn claim(object: Object) -> Result<Self, Error> {
-        if object.len() < Self::BYTES || object.count() != 1 {
+        if !object.holds(Self::layout()?) || object.count() != 1 {
             return Err(Corrupt { what: "size of a Lock", found: object.len() as u64 }.into());
         }
         Ok(Self { line: object.body().cast(), object, marker: PhantomData })

@@ -1,1 +1,27 @@
-//! placeholder
+//! Tests across processes, and what they are made of.
+//!
+//! | module       | what                                                                                     |
+//! |--------------|------------------------------------------------------------------------------------------|
+//! | [`step`]     | kill a child after every instruction of an operation, let a survivor judge               |
+//! | [`registry`] | the registered operations, and their combinations                                        |
+//! | [`operations`] | the registrations, one file per object                                                 |
+//! | [`child`]    | forked children that are reaped whatever happens; steps over pipes                       |
+//! | [`page`], [`view`] | shared memory for tests; a look at a segment's bytes                               |
+//! | [`unique`], [`leaks`], [`watchdog`] | names that go away, a guard against leaks, a bound on hangs       |
+//!
+//! The program `crashpoints` kills every registered operation everywhere and prints the table.
+
+pub mod child;
+pub mod leaks;
+pub mod operations;
+pub mod page;
+pub mod pair;
+pub mod passing;
+pub mod placement;
+pub mod refuse;
+pub mod registry;
+pub mod step;
+pub mod suites;
+pub mod unique;
+pub mod view;
+pub mod watchdog;

@@ -281,11 +281,9 @@ impl<T: Plain> Array<T> {
     }
 
     fn claim(object: Object) -> Result<Self, Error> {
-        let fits = usize::try_from(object.count()).ok().filter(|&len| {
-            size_of::<T>()
-                .checked_mul(len)
-                .is_some_and(|bytes| object.len().checked_sub(Self::FIRST_AT).is_some_and(|room| bytes <= room))
-        });
+        let fits = usize::try_from(object.count())
+            .ok()
+            .filter(|&len| Self::layout(len).is_ok_and(|layout| object.holds(layout)));
         let len = fits.ok_or(Corrupt { what: "length of an Array", found: object.count() })?;
         Ok(Self { line: object.body().cast(), object, len, marker: PhantomData })
     }

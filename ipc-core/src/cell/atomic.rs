@@ -225,7 +225,7 @@ fn elements<T: AtomicPlain>(
 fn count<T: AtomicPlain>(object: &Object) -> Result<usize, Error> {
     usize::try_from(object.count())
         .ok()
-        .filter(|&len| len.checked_mul(size_of::<T>()).is_some_and(|bytes| bytes <= object.len()))
+        .filter(|&len| Layout::array::<T::Atomic>(len).is_ok_and(|layout| object.holds(layout)))
         .ok_or_else(|| Corrupt { what: "number of atomics", found: object.count() }.into())
 }
 

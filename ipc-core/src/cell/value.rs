@@ -133,14 +133,8 @@ impl<T: Plain> Value<T> {
     /// Creates or opens as `place` says, with choices for a new segment.
     pub fn place(place: Place<'_>, value: T, options: &SegmentOptions) -> Result<Self, Error> {
         let init = |body: NonNull<u8>| Self::init(body, value);
-        let layout = Layout::from_size_align(Self::BYTES, Self::COPY_ALIGN.max(align_of::<LockLine>()));
-        let plan = Blueprint {
-            kind: Self::KIND,
-            schema: Self::schema(),
-            count: 1,
-            layout: layout.map_err(|_| ErrorKind::OutOfMemory { bytes: Self::BYTES as u64 })?,
-            init: &init,
-        };
+        let plan =
+            Blueprint { kind: Self::KIND, schema: Self::schema(), count: 1, layout: Self::layout()?, init: &init };
         Self::claim(Object::place(place, &plan, options)?)
     }
 
@@ -260,12 +254,17 @@ impl<T: Plain> Value<T> {
         unsafe { store_plain(first.as_ptr(), value) };
     }
 
+    fn layout() -> Result<Layout, Error> {
+        Layout::from_size_align(Self::BYTES, Self::COPY_ALIGN.max(align_of::<LockLine>()))
+            .map_err(|_| ErrorKind::OutOfMemory { bytes: Self::BYTES as u64 }.into())
+    }
+
     fn schema() -> Cow<'static, str> {
         T::SCHEMA.text()
     }
 
     fn claim(object: Object) -> Result<Self, Error> {
-        if object.len() < Self::BYTES || object.count() != 1 {
+        if !object.holds(Self::layout()?) || object.count() != 1 {
             return Err(crate::Corrupt { what: "size of a Value", found: object.len() as u64 }.into());
         }
         Ok(Self { line: object.body().cast(), object, marker: PhantomData })

@@ -127,7 +127,8 @@ impl Parts {
         Ok(Self { name_len: name.len() as u16, schema_len, body_at, body_len: body.size() as u64, len })
     }
 
-    /// Believes the parts of an entry at `offset` only if all of it lies in front of `end`.
+    /// Believes the parts of an entry at `offset`, a multiple of 64, only if all of it lies in front of `end` and its body
+    /// begins at a multiple of 64 too.
     pub(crate) fn check(self, offset: u64, end: u64) -> Result<Self, Corrupt> {
         let text = ENTRY_BYTES + u64::from(self.name_len) + u64::from(self.schema_len);
         let fits = self.len.is_multiple_of(GRAIN)
@@ -135,6 +136,7 @@ impl Parts {
             && self.len <= end.saturating_sub(offset)
             && text <= u64::from(self.body_at)
             && u64::from(self.body_at) <= self.len
+            && u64::from(self.body_at).is_multiple_of(GRAIN)
             && self.body_len <= self.len - u64::from(self.body_at);
         if fits { Ok(self) } else { Err(Corrupt { what: "length in a directory entry", found: self.len }) }
     }
@@ -180,6 +182,7 @@ mod tests {
             let parts = Parts { name_len, schema_len, body_at, body_len, len };
             if parts.check(offset, end).is_ok() {
                 prop_assert!(offset + u64::from(body_at) + body_len <= end);
+                prop_assert!(u64::from(body_at).is_multiple_of(GRAIN));
                 prop_assert!(ENTRY_BYTES + u64::from(name_len) + u64::from(schema_len) <= u64::from(body_at));
             }
         }

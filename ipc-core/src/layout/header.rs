@@ -148,11 +148,6 @@ impl Geometry {
         expect("flags", get32(&header.flags).into(), 0)?;
         Ok(Self { id, total, rows, buckets, buckets_at, space_at })
     }
-
-    /// Bytes that objects and their directory entries can take.
-    pub(crate) fn space(&self) -> u64 {
-        self.total - self.space_at
-    }
 }
 
 /// Offsets of the buckets and of the object space.
@@ -238,7 +233,7 @@ mod tests {
         #[test]
         fn what_is_written_is_read(id in 1u128.., space in 0u64..1 << 40, rows in 1u32..=MAX_ROWS, buckets in 0u32..1 << 20) {
             let geometry = Geometry::new(id, space, rows, buckets).unwrap();
-            prop_assert!(geometry.space() >= space && geometry.total.is_multiple_of(PAGE));
+            prop_assert!(geometry.total - geometry.space_at >= space && geometry.total.is_multiple_of(PAGE));
             prop_assert_eq!(Geometry::read(&written(&geometry), geometry.total).unwrap(), geometry);
             prop_assert!(Geometry::read(&written(&geometry), geometry.total + PAGE).is_err());
         }

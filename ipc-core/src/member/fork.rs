@@ -1,17 +1,18 @@
 //! What a `fork` without exec must find in order: the process-local locks free, the tables rebuilt.
 //!
 //! A forked child has one thread and a copy of everything, including locks that other threads held and rows that belong to
-//! its parent. So nobody forks while a thread of the process is in the middle of something: those threads hold the *gate*
-//! for reading, and the prepare handler takes it for writing. The child gets a fresh gate, forgets the rows, and counts one
-//! epoch on, by which guards and endpoints that it inherited know that they are not its own.
+//! its parent. So nobody forks while a thread of the process is in the middle of something: those threads hold the [gate],
+//! and the prepare handler closes it. The child opens it anew, forgets the rows, and counts one epoch on, by which guards and
+//! endpoints that it inherited know that they are not its own.
 //!
 //! Everything process-local that is locked (the table of segments, the keeper pages, the cached identity) is locked under the
-//! gate only, and so is free in the child.
+//! gate only, by the locks of std, which are one word each; and so is free in the child.
 
-use parking_lot::{RwLock, RwLockReadGuard};
-use std::cell::UnsafeCell;
-use std::sync::Once;
-use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use super::gate;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub(crate) use gate::{Hold, hold};
 
 static EPOCH: AtomicU32 = AtomicU32::new(0);
 
@@ -23,48 +24,37 @@ pub fn fork_epoch() -> u32 {
     EPOCH.load(Ordering::Relaxed)
 }
 
-struct Gate(UnsafeCell<RwLock<()>>);
-
-// SAFETY: the cell is written only by the child handler, when the process has a single thread; otherwise it is the lock's.
-unsafe impl Sync for Gate {}
-
-static GATE: Gate = Gate(UnsafeCell::new(RwLock::new(())));
-
-/// Keeps the process from forking until dropped. Re-entrant.
-pub(crate) fn hold() -> RwLockReadGuard<'static, ()> {
-    gate().read_recursive()
+/// Locks something process-local, under the gate. A panic while it was held left it as good as any other moment.
+pub(crate) fn lock<'a, T>(mutex: &'a Mutex<T>, _no_fork: &Hold) -> MutexGuard<'a, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn gate() -> &'static RwLock<()> {
-    // SAFETY: see `Sync`: nobody writes while another thread exists.
-    unsafe { &*GATE.0.get() }
-}
-
-/// Installs the handlers; called before the first segment is mapped.
+/// Installs the handlers; called before anything process-local is locked.
+///
+/// No `Once`: a child forked while another thread was inside would wait for it for ever.
 pub(crate) fn install() {
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| {
+    static INSTALLED: AtomicBool = AtomicBool::new(false);
+    if !INSTALLED.load(Ordering::Relaxed) && !INSTALLED.swap(true, Ordering::AcqRel) {
         // SAFETY: the three functions are `extern "C"`, live for ever and do not unwind. A failure (out of memory) leaves a
         // process that must not fork, as before.
         unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
-    });
+    }
 }
 
 extern "C" fn prepare() {
-    std::mem::forget(gate().write());
+    gate::close();
 }
 
 extern "C" fn parent() {
-    // SAFETY: `prepare` took the write lock in this thread and forgot the guard.
-    unsafe { gate().force_unlock_write() };
+    gate::open();
 }
 
 extern "C" fn child() {
-    // SAFETY: the only thread of a new process; whoever was parked on the old value does not exist here.
-    unsafe { GATE.0.get().write(RwLock::new(())) };
+    gate::open_in_child();
     EPOCH.fetch_add(1, Ordering::Relaxed);
-    crate::segment::registry::forget_membership();
-    super::table::forget_identity();
+    let no_fork = hold();
+    crate::segment::registry::forget_membership(&no_fork);
+    super::table::forget_identity(&no_fork);
 }
 
 /// The token of the calling thread: unique in its process, never reused, 0 once 8 191 threads have had one.

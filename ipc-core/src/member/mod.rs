@@ -1,6 +1,7 @@
 //! Members: who is attached to a segment, and whether they live.
 
 pub(crate) mod fork;
+mod gate;
 pub(crate) mod row_lock;
 pub(crate) mod table;
 mod verdict;

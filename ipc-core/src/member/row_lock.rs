@@ -8,10 +8,9 @@
 //! dead member left is a second byte per row: taking it through a fresh description excludes every other repairer, in this
 //! process and outside, and does not keep a new member from using the row.
 
-use super::fork;
+use super::fork::{self, Hold};
 use crate::sys::fds;
 use crate::sys::mapping::KeeperPage;
-use parking_lot::RwLockReadGuard;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -49,7 +48,7 @@ impl Candidate {
 #[derive(Debug)]
 pub struct RepairRight {
     _lock: OwnedFd,
-    _no_fork: RwLockReadGuard<'static, ()>,
+    _no_fork: Hold,
 }
 
 impl RepairRight {

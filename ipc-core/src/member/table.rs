@@ -23,14 +23,15 @@
 //! Rows are tried round-robin, those marked free first, so a row rests as long as possible before its next generation. What
 //! a dead member still owns in objects names its row *and* generation, and stays recognisably dead when the row is taken.
 
+use super::fork::{self, Hold};
 use super::row_lock::{self, Candidate};
 use crate::error::MemberError;
 use crate::raw::Owner;
 use crate::sys::mapping::KeeperPage;
 use crate::sys::process::{self, Identity};
-use parking_lot::Mutex;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 const FREE: u32 = 0x4652_4545;
@@ -130,11 +131,12 @@ pub(crate) struct Membership {
     pub keeper: KeeperPage,
 }
 
-/// Makes the calling process a member. The caller holds the fork gate.
+/// Makes the calling process a member.
 pub(crate) fn join(
     rows: &[MemberRow],
     segment: BorrowedFd<'_>,
     next_row: &AtomicU32,
+    no_fork: &Hold,
 ) -> Result<Membership, MemberError> {
     let candidate = Candidate::new(segment).map_err(refused)?;
     let count = rows.len() as u32;
@@ -145,7 +147,7 @@ pub(crate) fn join(
         if row_lock::is_held(segment, row).map_err(refused)? || !candidate.try_lock(row).map_err(refused)? {
             continue;
         }
-        let (identity, name) = who_am_i();
+        let (identity, name) = who_am_i(no_fork);
         let generation = rows[usize::from(row)].take(&identity, &name);
         let keeper = candidate.keep().map_err(refused)?;
         return Ok(Membership { me: Owner::new(generation, row, 0), keeper });
@@ -157,25 +159,33 @@ fn refused(error: io::Error) -> MemberError {
     MemberError::System { errno: error.raw_os_error().unwrap_or(libc::EIO) }
 }
 
-static WHO: Mutex<Option<(Identity, String)>> = Mutex::new(None);
+/// The identity is asked for once; a name may be set before.
+struct Who {
+    identity: Option<Identity>,
+    name: Option<String>,
+}
 
-/// The identity and name of this process, asked once.
-fn who_am_i() -> (Identity, String) {
-    WHO.lock().get_or_insert_with(|| (Identity::of_this_process(), process::command_name())).clone()
+static WHO: Mutex<Who> = Mutex::new(Who { identity: None, name: None });
+
+/// The identity and name of this process.
+fn who_am_i(no_fork: &Hold) -> (Identity, String) {
+    let mut who = fork::lock(&WHO, no_fork);
+    let identity = who.identity.unwrap_or_else(Identity::of_this_process);
+    who.identity = Some(identity).filter(Identity::is_complete);
+    (identity, who.name.get_or_insert_with(process::command_name).clone())
 }
 
 /// Sets the name under which this process registers in segments from now on; by default the name of its program.
 ///
 /// Others read it in error messages: "process 4711 (worker-3) died holding the lock". At most 64 bytes are kept.
 pub fn set_member_name(name: &str) {
-    let _no_fork = super::fork::hold();
-    let identity = who_am_i().0;
-    *WHO.lock() = Some((identity, name.to_owned()));
+    let no_fork = fork::hold();
+    fork::lock(&WHO, &no_fork).name = Some(name.to_owned());
 }
 
-/// In a forked child: it is somebody else now.
-pub(super) fn forget_identity() {
-    *WHO.lock() = None;
+/// In a forked child: it is somebody else now, of the same name.
+pub(super) fn forget_identity(no_fork: &Hold) {
+    fork::lock(&WHO, no_fork).identity = None;
 }
 
 #[cfg(test)]

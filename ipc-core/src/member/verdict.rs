@@ -4,7 +4,8 @@
 //! 2. Its row lock is free: dead.
 //! 3. The lock is held, but a pidfd of the same boot and PID namespace says the process is gone: dead (somebody else shares
 //!    the description).
-//! 4. The lock is held: alive. The system would not say: whatever the pidfd says, else unknown.
+//! 4. The lock is held: alive. The system would not say, or the segment's descriptor number belongs to another file by now:
+//!    whatever the pidfd says, else unknown.
 //!
 //! Never asked: `kill`, a state letter in /proc, a missing /proc entry, a heartbeat. A stopped process is alive however long.
 
@@ -12,6 +13,7 @@ use super::row_lock::{self, RepairRight};
 use crate::MemberError;
 use crate::raw::{Census, Owner, Verdict};
 use crate::segment::Segment;
+use crate::sys::process::Trust;
 use std::borrow::Cow;
 
 impl Census for Segment {
@@ -32,11 +34,11 @@ impl Census for Segment {
         }
         // Read before the lock is asked: if the row changes hands meanwhile, the generation tells.
         let identity = row.identity();
-        let verdict = match row_lock::is_held(self.inner().fd(), who.row()) {
+        let verdict = match self.inner().own_fd().and_then(|segment| row_lock::is_held(segment, who.row())) {
             Ok(false) => Verdict::Dead,
-            Ok(true) if identity.verdict() == Verdict::Dead => Verdict::Dead,
+            Ok(true) if identity.verdict(Trust::KernelOnly) == Verdict::Dead => Verdict::Dead,
             Ok(true) => Verdict::Alive,
-            Err(_) => identity.verdict(),
+            Err(_) => identity.verdict(Trust::StartTime),
         };
         if row.generation() == who.generation() { verdict } else { Verdict::Dead }
     }
@@ -45,7 +47,8 @@ impl Census for Segment {
         if self.verdict(who) != Verdict::Dead || usize::from(who.row()) >= self.inner().rows().len() {
             return None;
         }
-        let right = RepairRight::take(self.inner().fd(), who.row()).ok().flatten()?;
+        let segment = self.inner().own_fd().ok()?;
+        let right = RepairRight::take(segment, who.row()).ok().flatten()?;
         (self.verdict(who) == Verdict::Dead).then_some(right)
     }
 

@@ -41,11 +41,22 @@ impl Default for Backoff {
 }
 
 /// Asked once per process: affinity rarely changes, and a wrong guess costs only speed.
+///
+/// No `OnceLock`: a child forked while another thread was inside would wait for it for ever. Two threads that ask at once
+/// store the same answer.
 #[cfg(not(ipc_loom))]
 fn one_processor() -> bool {
-    use std::sync::OnceLock;
-    static ONE: OnceLock<bool> = OnceLock::new();
-    *ONE.get_or_init(|| std::thread::available_parallelism().is_ok_and(|n| n.get() == 1))
+    use std::sync::atomic::{AtomicU8, Ordering};
+    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
+    const UNKNOWN: u8 = 2;
+    match ANSWER.load(Ordering::Relaxed) {
+        UNKNOWN => {
+            let one = std::thread::available_parallelism().is_ok_and(|n| n.get() == 1);
+            ANSWER.store(one.into(), Ordering::Relaxed);
+            one
+        }
+        answer => answer == 1,
+    }
 }
 
 /// The model checker explores every schedule anyway.

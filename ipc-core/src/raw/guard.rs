@@ -51,6 +51,7 @@ impl<'a, T: ?Sized + Guarded, C: Census> RawLock<'a, T, C> {
     /// # Safety
     /// 1. `data` points to a `T` that stays mapped and valid for any byte pattern as long as `'a`.
     /// 2. All access to it, from every process, goes through this `line`.
+    /// 3. `census` tells the truth about the members that own words of this segment.
     pub unsafe fn new(line: &'a LockLine, census: &'a C, data: NonNull<T>) -> Self {
         Self { line, census, data: Data::One(data) }
     }
@@ -88,7 +89,9 @@ impl<'a, T: ?Sized + Guarded, C: Census> RawLock<'a, T, C> {
         let mut guard = self.guard(acquired)?;
         if guard.is(INCONSISTENT) {
             repair(&mut *guard);
-            self.line.mark_consistent(acquired.me);
+            guard.check_fork();
+            // SAFETY: we hold the lock, as the process that took it.
+            unsafe { self.line.mark_consistent(acquired.me) };
             guard.state &= !(INCONSISTENT | TOUCHED);
         }
         Ok(guard)
@@ -99,7 +102,8 @@ impl<'a, T: ?Sized + Guarded, C: Census> RawLock<'a, T, C> {
         let data = match self.data.current() {
             Ok(data) => data,
             Err(corrupt) => {
-                self.line.release_unchanged(acquired.inconsistent);
+                // SAFETY: acquired by the caller; no guard was made.
+                unsafe { self.line.release_unchanged(acquired.inconsistent) };
                 return Err(corrupt.into());
             }
         };
@@ -158,7 +162,7 @@ impl<T: Plain> Guarded for [T] {
 /// # Process death
 /// If the holder is killed before its first mutable access, the lock is simply free again. Afterwards, the next locker gets
 /// [`LockError::Inconsistent`]; a panic that drops a guard after mutable access does the same. A leaked guard holds until its
-/// process ends. A guard inherited by `fork` releases nothing in the child.
+/// process ends or drops its last handle of the segment. A guard inherited by `fork` releases nothing in the child.
 ///
 /// # Panics
 /// Access through a guard inherited by `fork` panics: the lock is the parent's.
@@ -178,12 +182,7 @@ pub struct Guard<'a, T: ?Sized + Guarded, C: Census = Segment> {
 // SAFETY: a shared guard gives `&T` only, to whichever thread; unlocking needs the guard itself, which stays put.
 unsafe impl<T: ?Sized + Guarded + Sync, C: Census + Sync> Sync for Guard<'_, T, C> {}
 
-impl<'a, T: ?Sized + Guarded, C: Census> Guard<'a, T, C> {
-    /// The line this guard holds, for building on it.
-    pub fn line(guard: &Self) -> &'a LockLine {
-        guard.line
-    }
-
+impl<T: ?Sized + Guarded, C: Census> Guard<'_, T, C> {
     /// The holder as it stands in the word.
     pub fn owner(guard: &Self) -> Owner {
         guard.me
@@ -192,14 +191,17 @@ impl<'a, T: ?Sized + Guarded, C: Census> Guard<'a, T, C> {
     /// The data, without counting as a writer: for stores that are whole or absent whoever dies, such as one aligned word.
     #[inline]
     pub(crate) fn data(guard: &Self) -> NonNull<T> {
+        guard.check_fork();
         guard.data
     }
 
     /// The holder is about to write without going through `&mut`.
     #[inline]
     pub(crate) fn touch(guard: &mut Self) {
+        guard.check_fork();
         if !guard.is(TOUCHED) {
-            guard.line.touch(guard.me);
+            // SAFETY: the guard holds the lock as `me`.
+            unsafe { guard.line.touch(guard.me) };
             guard.state |= TOUCHED;
         }
     }
@@ -241,7 +243,6 @@ impl<T: ?Sized + Guarded, C: Census> Deref for Guard<'_, T, C> {
 impl<T: ?Sized + Guarded, C: Census> DerefMut for Guard<'_, T, C> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        self.check_fork();
         Self::touch(self);
         // SAFETY: as in `deref`; and `&mut self` makes it the only reference of this process.
         unsafe { self.data.as_mut() }
@@ -254,18 +255,29 @@ impl<T: ?Sized + Guarded, C: Census> Drop for Guard<'_, T, C> {
         if self.is_inherited() {
             return;
         }
-        if !self.is(TOUCHED) {
-            return self.line.release_unchanged(self.is(INCONSISTENT));
+        let inconsistent = self.is(INCONSISTENT);
+        if self.is(TOUCHED) {
+            // SAFETY: still ours: the lock is released below, and no reference through the guard can be alive.
+            unsafe { T::scrub(self.data) };
+            if !inconsistent {
+                return self.release_written();
+            }
         }
-        // SAFETY: still ours: the lock is released below, and no reference through the guard can be alive.
-        unsafe { T::scrub(self.data) };
-        if self.is(INCONSISTENT) {
-            self.line.release_unchanged(true);
-        } else if !self.is(PANICKING) && std::thread::panicking() {
+        // SAFETY: the guard holds the lock, and no reference through it can be alive.
+        unsafe { self.line.release_unchanged(inconsistent) };
+    }
+}
+
+impl<T: ?Sized + Guarded, C: Census> Guard<'_, T, C> {
+    #[inline]
+    fn release_written(&self) {
+        if !self.is(PANICKING) && std::thread::panicking() {
             let (pid, name) = self.census.describe(self.me);
-            self.line.release_panicked(pid, &name);
+            // SAFETY: called by `drop` alone: the guard holds the lock, and no reference through it can be alive.
+            unsafe { self.line.release_panicked(pid, &name) };
         } else {
-            self.line.release();
+            // SAFETY: as above.
+            unsafe { self.line.release() };
         }
     }
 }

@@ -16,16 +16,19 @@
 //! # States of the owner word
 //!
 //! ```text
-//!  63           32 31    16 15      3   2       1         0
-//! ┌───────────────┬────────┬─────────┬───┬─────────────┬───────┐
-//! │  generation   │  row   │ thread  │ 0 │ INCONSISTENT│ VALID │
-//! └───────────────┴────────┴─────────┴───┴─────────────┴───────┘
-//!   nobody, VALID                   free
-//!   nobody, VALID, INCONSISTENT     free; the data must be recovered before it is used
-//!   owner,  VALID                   held
-//!   owner,  VALID, INCONSISTENT     held by one who recovers (or is about to mark)
-//!   without VALID                   corrupt: a punched hole reads as zero
+//!  63           32 31    16 15      3    2          1         0
+//! ┌───────────────┬────────┬─────────┬──────┬─────────────┬───────┐
+//! │  generation   │  row   │ thread  │ HELD │ INCONSISTENT│ VALID │
+//! └───────────────┴────────┴─────────┴──────┴─────────────┴───────┘
+//!   nobody, VALID                        free
+//!   nobody, VALID, INCONSISTENT          free; the data must be recovered before it is used
+//!   owner,  VALID, HELD                  held
+//!   owner,  VALID, HELD, INCONSISTENT    held by one who recovers (or is about to mark)
+//!   anything else                        corrupt: a punched hole reads as zero
 //! ```
+//!
+//! HELD says nothing that the owner does not, except in the low half, which is what sleepers compare: row 0 and an unknown
+//! thread would look free there.
 //!
 //! | state                | lock                         | recover              | owner unlocks  | owner dies, touched | owner dies, untouched |
 //! |----------------------|------------------------------|----------------------|----------------|---------------------|-----------------------|
@@ -49,6 +52,7 @@
 //! | label      | release side                                    | acquire side                                                   |
 //! |------------|-------------------------------------------------|----------------------------------------------------------------|
 //! | [lock/L1]  | step 5 or 15, exchange                          | step 1 or 13, CAS: the next holder sees the data               |
+//! | [lock/L4]  | step 1 or 13, CAS: whoever reads the owner      | the look before 13, Acquire: also sees that owner's member row |
 //! | [lock/L2]  | step 5 SeqCst, then 6 SeqCst                    | step 9 SeqCst, then 10 SeqCst: one of the two sees the other   |
 //! | [lock/L3]  | step 14 before 15                               | Acquire load of the owner, then the cause                      |
 //!
@@ -81,13 +85,14 @@
 
 use super::{Backoff, Census, Owner, Pause, Slept, Verdict, Waiters};
 use crate::deadline::now_ns;
-use crate::shim::{self, AtomicU8, AtomicU32, AtomicU64, Futex64, Ordering, Woken};
+use crate::shim::{self, AtomicU8, AtomicU32, AtomicU64, Futex64, Ordering};
 use crate::{Corrupt, Deadline, MemberError};
 use std::cell::Cell;
 use std::fmt;
 
 const VALID: u64 = 0b001;
 const INCONSISTENT: u64 = 0b010;
+const HELD: u64 = 0b100;
 const FREE: u64 = VALID;
 
 const DIED: u32 = 1;
@@ -214,8 +219,8 @@ impl LockLine {
     #[inline]
     pub fn acquire(&self, census: &impl Census, entry: Entry, deadline: Deadline) -> Result<Acquired, LockError> {
         let me = census.me()?;
-        // 1. ORDERING: Acquire [lock/L1]: pairs with the exchange of the last holder.
-        match self.owner.compare_exchange(FREE, me.word() | VALID, Ordering::Acquire, Ordering::Relaxed) {
+        // 1. ORDERING: AcqRel [lock/L1], [lock/L4]: pairs with the exchange of the last holder.
+        match self.owner.compare_exchange(FREE, held_by(me), Ordering::AcqRel, Ordering::Relaxed) {
             Ok(_) => Ok(Acquired { me, inconsistent: false }),
             Err(_) => self.acquire_slow(census, me, entry, deadline),
         }
@@ -228,24 +233,30 @@ impl LockLine {
     #[inline]
     pub fn try_acquire(&self, census: &impl Census) -> Result<Acquired, LockError> {
         let me = census.me()?;
-        // 1. ORDERING: Acquire [lock/L1].
-        match self.owner.compare_exchange(FREE, me.word() | VALID, Ordering::Acquire, Ordering::Relaxed) {
+        // 1. ORDERING: AcqRel, Acquire [lock/L1], [lock/L4].
+        match self.owner.compare_exchange(FREE, held_by(me), Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => Ok(Acquired { me, inconsistent: false }),
             Err(seen) => self.try_acquire_slow(census, me, seen),
         }
     }
 
     /// The holder is about to write to the data: from now on its death is told.
+    ///
+    /// # Safety
+    /// The caller holds this lock, as [`acquire`](Self::acquire) told it, and `me` is the owner it was told.
     #[inline]
-    pub fn touch(&self, me: Owner) {
+    pub unsafe fn touch(&self, me: Owner) {
         // 2. Program order is enough: see `program_order`.
         self.touched.store(me.word(), Ordering::Relaxed);
         shim::program_order();
     }
 
-    /// Unlocks consistent data; to be called by the holder only.
+    /// Unlocks consistent data.
+    ///
+    /// # Safety
+    /// The caller holds this lock, as [`acquire`](Self::acquire) told it, and has no reference to the data any more.
     #[inline]
-    pub fn release(&self) {
+    pub unsafe fn release(&self) {
         shim::program_order();
         // 4.
         self.touched.store(0, Ordering::Relaxed);
@@ -253,27 +264,36 @@ impl LockLine {
     }
 
     /// Unlocks data that the holder had not touched, or did not restore: the mark stays as it was.
-    pub fn release_unchanged(&self, inconsistent: bool) {
+    ///
+    /// # Safety
+    /// The caller holds this lock, as [`acquire`](Self::acquire) told it, and has no reference to the data any more.
+    pub unsafe fn release_unchanged(&self, inconsistent: bool) {
         if inconsistent { self.release_as(FREE | INCONSISTENT, u32::MAX) } else { self.release_as(FREE, 1) }
     }
 
-    /// Unlocks data that a panic left half-written: nobody gets it before a recovery.
+    /// Unlocks data that a panic left half-written: nobody gets it before a recovery. `pid` and `name` are the caller's.
+    ///
+    /// # Safety
+    /// The caller holds this lock, as [`acquire`](Self::acquire) told it, and has no reference to the data any more.
     #[cold]
-    pub fn release_panicked(&self, census_pid: u32, name: &str) {
+    pub unsafe fn release_panicked(&self, pid: u32, name: &str) {
         // 14.
-        self.write_cause(PANICKED, census_pid, name);
+        self.write_cause(PANICKED, pid, name);
         self.release_as(FREE | INCONSISTENT, u32::MAX);
     }
 
     /// After a recovery: the data is good again. The lock stays held.
-    pub fn mark_consistent(&self, me: Owner) {
+    ///
+    /// # Safety
+    /// The caller holds this lock, as [`acquire`](Self::acquire) told it, and `me` is the owner it was told.
+    pub unsafe fn mark_consistent(&self, me: Owner) {
         shim::program_order();
         // 18. Before 19: a death in between leaves the mark.
         self.touched.store(0, Ordering::Relaxed);
         self.cause.store(0, Ordering::Relaxed);
         shim::program_order();
         // 19. ORDERING: Relaxed: only the holder writes a held word; the next holder is ordered by the unlock.
-        self.owner.store(me.word() | VALID, Ordering::Relaxed);
+        self.owner.store(held_by(me), Ordering::Relaxed);
     }
 
     /// Who holds it, if anybody; a snapshot.
@@ -317,31 +337,32 @@ impl LockLine {
         let mut backoff = Backoff::new();
         let mut pause = Pause::new();
         loop {
-            let seen = self.owner.load(Ordering::Relaxed);
+            // ORDERING: Acquire [lock/L4]: the member row of the owner is at least as new.
+            let seen = self.owner.load(Ordering::Acquire);
             if is_free(seen) {
                 if let Some(done) = self.enter_free(me, seen, entry) {
                     return done;
                 }
-                continue;
-            }
-            let holder = valid_owner(seen)?;
-            if holder == me && me.thread() != 0 {
-                return Err(LockError::WouldDeadlock);
-            }
-            if deadline != Deadline::PASSED && backoff.spin() {
-                continue;
-            }
-            match self.sleep(seen, &mut pause, deadline) {
-                Slept::Woken => {}
-                slept => {
-                    if self.owner.load(Ordering::Relaxed) == seen && census.verdict(holder) == Verdict::Dead {
-                        if let Some(done) = self.take_over(census, me, seen, entry) {
-                            return done;
-                        }
-                    } else if slept == Slept::Deadline {
-                        return self.last_try(me, entry);
-                    }
+            } else {
+                let holder = valid_owner(seen)?;
+                if holder == me && me.thread() != 0 {
+                    return Err(LockError::WouldDeadlock);
                 }
+                if deadline != Deadline::PASSED && backoff.spin() {
+                    continue;
+                }
+                let slept = self.sleep(seen, &mut pause, deadline);
+                if slept != Slept::Woken
+                    && self.owner.load(Ordering::Relaxed) == seen
+                    && census.verdict(holder) == Verdict::Dead
+                    && let Some(done) = self.take_over(census, me, seen, entry)
+                {
+                    return done;
+                }
+            }
+            // Whoever won the race in between, or scribbles: the deadline holds.
+            if deadline.has_passed() {
+                return self.last_try(me, entry);
             }
         }
     }
@@ -359,9 +380,9 @@ impl LockLine {
         if marked != 0 && entry == Entry::Lock {
             return self.read_cause(seen).map(|cause| Err(LockError::Inconsistent { cause }));
         }
-        // 1. ORDERING: Acquire [lock/L1].
+        // 1. ORDERING: AcqRel [lock/L1], [lock/L4].
         self.owner
-            .compare_exchange(seen, me.word() | VALID | marked, Ordering::Acquire, Ordering::Relaxed)
+            .compare_exchange(seen, held_by(me) | marked, Ordering::AcqRel, Ordering::Relaxed)
             .ok()
             .map(|_| Ok(Acquired { me, inconsistent: marked != 0 }))
     }
@@ -377,10 +398,12 @@ impl LockLine {
         // The dead write no more, so this cannot change before the CAS below succeeds.
         let touched = Owner::from_word(self.touched.load(Ordering::Relaxed));
         let marked = if touched.is_somebody() { INCONSISTENT } else { seen & INCONSISTENT };
-        // 13. ORDERING: Acquire [lock/L1]: the dead holder's stores, ordered by the verdict.
-        self.owner.compare_exchange(seen, me.word() | VALID | marked, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        // 13. ORDERING: AcqRel [lock/L1], [lock/L4]: the dead holder's stores, ordered by the verdict.
+        self.owner.compare_exchange(seen, held_by(me) | marked, Ordering::AcqRel, Ordering::Relaxed).ok()?;
         self.waiters.purge();
         if marked == 0 {
+            // The living among those just forgotten register again.
+            self.wake(u32::MAX);
             return Some(Ok(Acquired { me, inconsistent: false }));
         }
         // 14. The first cause is the one that counts: a recoverer that died adds nothing.
@@ -419,13 +442,11 @@ impl LockLine {
         let slept = if self.owner.load(Ordering::SeqCst) != seen {
             Slept::Woken
         } else {
-            let recheck = shim::recheck(pause.step());
-            match self.owner.wait(seen, deadline.min(recheck)) {
-                Woken::Maybe => Slept::Woken,
-                Woken::TimedOut if deadline <= recheck => Slept::Deadline,
-                Woken::TimedOut => Slept::Recheck,
-            }
+            // 11.
+            self.owner.wait(seen, deadline.min(pause.due()));
+            pause.ended(deadline)
         };
+        // 12.
         self.waiters.leave(registration);
         slept
     }
@@ -476,6 +497,10 @@ impl fmt::Debug for LockLine {
     }
 }
 
+fn held_by(me: Owner) -> u64 {
+    me.word() | VALID | HELD
+}
+
 /// Nobody holds it, whether or not the data is marked.
 fn is_free(word: u64) -> bool {
     word & !INCONSISTENT == FREE
@@ -483,7 +508,7 @@ fn is_free(word: u64) -> bool {
 
 fn valid_owner(word: u64) -> Result<Owner, Corrupt> {
     let owner = Owner::from_word(word);
-    if word & !(owner.word() | INCONSISTENT) == VALID && owner.is_somebody() {
+    if word & (VALID | HELD) == VALID | HELD && owner.is_somebody() {
         Ok(owner)
     } else {
         Err(Corrupt { what: "lock word", found: word })
@@ -491,18 +516,29 @@ fn valid_owner(word: u64) -> Result<Owner, Corrupt> {
 }
 
 /// Whether this thread has met this very holder in `try_lock` for over a millisecond; at most once per millisecond.
+///
+/// It remembers the locks it met last, by address: pollers go round.
 fn met_for_long(line: &LockLine, seen: u64) -> bool {
-    thread_local! {
-        static LAST: Cell<(usize, u64, u64)> = const { Cell::new((0, 0, 0)) };
+    #[derive(Clone, Copy)]
+    struct Met {
+        at: usize,
+        word: u64,
+        since: u64,
     }
-    let (at, now) = (std::ptr::from_ref(line) as usize, now_ns());
-    LAST.with(|last| {
-        let (line_before, word_before, since) = last.get();
-        let same = (line_before, word_before) == (at, seen);
-        let long = same && now.saturating_sub(since) > POLLER_PATIENCE_NS;
-        if !same || long {
-            last.set((at, seen, now));
-        }
-        long
-    })
+    const REMEMBERED: usize = 16;
+    thread_local! {
+        static MET: Cell<[Met; REMEMBERED]> = const { Cell::new([Met { at: 0, word: 0, since: 0 }; REMEMBERED]) };
+    }
+    let (at, now) = (std::ptr::from_ref(line).addr(), now_ns());
+    let mut met = MET.get();
+    let known = met.iter().position(|last| last.at == at);
+    let oldest = || (0..REMEMBERED).min_by_key(|&i| met[i].since).unwrap_or(0);
+    let last = &mut met[known.unwrap_or_else(oldest)];
+    let same = (last.at, last.word) == (at, seen);
+    let long = same && now.saturating_sub(last.since) > POLLER_PATIENCE_NS;
+    if !same || long {
+        *last = Met { at, word: seen, since: now };
+        MET.set(met);
+    }
+    long
 }

@@ -40,7 +40,7 @@
 
 use super::Waiters;
 use crate::Deadline;
-use crate::shim::{self, Futex, Ordering, Woken, fence};
+use crate::shim::{self, Futex, Ordering, fence};
 use std::time::Duration;
 
 /// How long a sleeper sleeps before it looks at the state itself: the first time, and at most.
@@ -91,27 +91,51 @@ pub enum Slept {
 }
 
 /// The growing re-check interval of one wait.
+///
+/// It keeps the point in time of the next re-check, not a length: however often a sleeper is woken for nothing, by signals
+/// or by wakes meant for others, the re-check comes when it is due.
 #[derive(Clone, Copy, Debug)]
 pub struct Pause {
-    next: Duration,
+    interval: Duration,
+    due: Option<Deadline>,
 }
 
 impl Pause {
-    /// Starts at [`RECHECK_FIRST`].
+    /// The first re-check is due [`RECHECK_FIRST`] after the first sleep begins.
     pub fn new() -> Self {
-        Self { next: RECHECK_FIRST }
+        Self { interval: RECHECK_FIRST, due: None }
     }
 
-    /// The interval to sleep now; the next one is twice as long, up to [`RECHECK_MOST`].
-    pub fn step(&mut self) -> Duration {
-        let now = self.next;
-        self.next = (now * 2).min(RECHECK_MOST);
-        now
+    /// The interval before the next re-check.
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// When the next re-check is due.
+    pub fn due(&mut self) -> Deadline {
+        *self.due.get_or_insert_with(|| shim::recheck(self.interval))
+    }
+
+    /// The re-check is being made: the next one is due after twice the interval, up to [`RECHECK_MOST`].
+    pub fn advance(&mut self) {
+        *self = Self { interval: (self.interval * 2).min(RECHECK_MOST), due: None };
     }
 
     /// Starts over: what is waited for has changed.
     pub fn reset(&mut self) {
         *self = Self::new();
+    }
+
+    /// Why a sleep until the earlier of `due` and `deadline` ended: by the clock, whatever it was that woke the sleeper.
+    pub fn ended(&mut self, deadline: Deadline) -> Slept {
+        if deadline.has_passed() {
+            Slept::Deadline
+        } else if self.due().has_passed() {
+            self.advance();
+            Slept::Recheck
+        } else {
+            Slept::Woken
+        }
     }
 }
 
@@ -140,12 +164,9 @@ impl WaitWord {
         let slept = if ready() {
             Slept::Woken
         } else {
-            let recheck = shim::recheck(pause.step());
-            match self.event.wait(seen, deadline.min(recheck)) {
-                Woken::Maybe => Slept::Woken,
-                Woken::TimedOut if deadline <= recheck || deadline.has_passed() => Slept::Deadline,
-                Woken::TimedOut => Slept::Recheck,
-            }
+            // 4.
+            self.event.wait(seen, deadline.min(pause.due()));
+            pause.ended(deadline)
         };
         // 5.
         self.waiters.leave(registration);
@@ -219,8 +240,25 @@ mod tests {
     #[test]
     fn the_interval_doubles_up_to_its_bound() {
         let mut pause = Pause::new();
-        let steps: Vec<_> = (0..8).map(|_| pause.step().as_millis()).collect();
+        let steps: Vec<_> = std::iter::repeat_with(|| {
+            let interval = pause.interval.as_millis();
+            pause.advance();
+            interval
+        })
+        .take(8)
+        .collect();
         assert_eq!(steps, [1, 2, 4, 8, 16, 32, 50, 50]);
+    }
+
+    #[test]
+    fn needless_wakes_do_not_put_the_recheck_off() {
+        let mut pause = Pause::new();
+        let due = pause.due();
+        while pause.ended(Deadline::NEVER) == Slept::Woken {
+            assert_eq!(pause.due(), due);
+        }
+        assert!(due.has_passed());
+        assert!(pause.due() > due);
     }
 
     #[test]

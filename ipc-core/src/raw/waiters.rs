@@ -7,6 +7,7 @@
 use crate::shim::{self, AtomicU32, Ordering};
 
 const COUNT: u32 = 0xffff;
+const ATTEMPTS: u32 = 1000;
 
 /// The registered sleepers of one wait word or lock.
 #[repr(transparent)]
@@ -38,7 +39,11 @@ impl Waiters {
     /// Takes the registration back, unless a purge already did.
     pub fn leave(&self, registration: Registration) {
         let mut now = self.0.load(Ordering::Relaxed);
-        while now >> 16 == registration.generation && now & COUNT != 0 {
+        // Who loses so often meets somebody who scribbles; a registration left behind costs a needless wake.
+        for _ in 0..ATTEMPTS {
+            if now >> 16 != registration.generation || now & COUNT == 0 {
+                return;
+            }
             match self.0.compare_exchange_weak(now, now - 1, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(changed) => now = changed,

@@ -14,16 +14,22 @@
 //!
 //! # Creating: steps, under the lock
 //!
-//! **1** `pending = offset` · **2** `touched = max(touched, end)`, what was touched before is zeroed · **3** the entry, BUILDING ·
+//! **1** `touched = max(touched, end)`, what was touched before is zeroed · **2** `pending = offset` · **3** the entry, BUILDING ·
 //! **4** its body · **5** READY · **6** linked into its bucket · **7** `next_space = end` · **8** `pending = 0`.
 //!
-//! Looking up takes no lock: a bucket leads only to entries that are READY.
+//! Looking up takes no lock: a bucket leads only to entries that are READY. Each entry lies behind all that were there before
+//! it, so a chain leads towards the front; one that does not is damaged.
+//!
+//! The lock is held by one process, and inside it by one thread, which holds a lock of the process too. So a lock word that
+//! names the process of somebody who has the latter was written by no holder, and is taken over like a dead one's: opening
+//! and using a file of arbitrary bytes never waits for oneself.
 //!
 //! # Death at step n
 //!
 //! | dies after | the next creator finds           | and does                                     |
 //! |------------|----------------------------------|----------------------------------------------|
-//! | 1 to 4     | a pending entry that is not READY| rolls back: forgets it; its bytes are zeroed when used |
+//! | 1          | zeroed bytes that are nobody's   | nothing                                      |
+//! | 2 to 4     | a pending entry that is not READY: it was zeroed first | rolls back: forgets it  |
 //! | 5, 6       | a pending entry that is READY, at `next_space` | rolls forward: 6, 7, 8          |
 //! | 7          | a pending entry before `next_space` | 8                                         |
 //!
@@ -37,14 +43,19 @@
 //! | [dir/D2]  | step 6, bucket         | whoever follows the bucket                 |
 
 use super::Inner;
-use crate::error::{Corrupt, Error, ErrorKind};
+use crate::error::{Corrupt, Error, ErrorKind, MemberError};
 use crate::layout::entry::{BUILDING, ENTRY_BYTES, EntryState, Kind, Parts, READY, fnv1a};
 use crate::layout::header::GRAIN;
+use crate::member::fork::{self, Hold};
 use crate::raw::lock_line::Entry;
-use crate::raw::{LockError, LockLine};
+use crate::raw::{Census, LockError, LockLine, Owner, Verdict, fork_epoch};
+use crate::shim;
 use crate::{Deadline, Segment};
 use std::alloc::Layout;
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::ptr::NonNull;
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The directory's own state.
@@ -141,39 +152,25 @@ impl<'a> Directory<'a> {
     pub(crate) fn find(&self, name: &str) -> Result<Option<Found>, Error> {
         // ORDERING: Acquire [dir/D2].
         let mut offset = self.bucket(name).load(Ordering::Acquire);
-        // A chain cannot be longer than the space has room for entries; a longer one is a loop.
-        let most = self.inner.geometry().space() / ENTRY_BYTES;
-        for _ in 0..=most {
-            if offset == 0 {
-                return Ok(None);
-            }
-            let entry = self.entry(offset)?;
-            let found = self.read(offset)?;
-            if self.name_of(&found) == name.as_bytes() {
-                return Ok(Some(found));
+        while offset != 0 {
+            let (entry, parts) = self.ready(offset)?;
+            if self.name_of(offset, &parts) == name.as_bytes() {
+                return self.read(offset).map(Some);
             }
             // ORDERING: Acquire [dir/D2]: the chain behind this entry was linked before it was.
-            offset = entry.next.load(Ordering::Acquire);
+            let next = entry.next.load(Ordering::Acquire);
+            // New entries are linked in front, and space is given out upwards: a chain only leads down, and so ends.
+            if next >= offset {
+                return Err(Corrupt { what: "chain of directory entries", found: next }.into());
+            }
+            offset = next;
         }
-        Err(Corrupt { what: "chain of directory entries", found: offset }.into())
+        Ok(None)
     }
 
     /// The READY entry at this offset, which may come from anywhere.
     pub(crate) fn read(&self, offset: u64) -> Result<Found, Error> {
-        let entry = self.entry(offset)?;
-        // ORDERING: Acquire [dir/D1].
-        let state = entry.state.load(Ordering::Acquire);
-        if state != READY {
-            return Err(Corrupt { what: "state of a directory entry", found: state.into() }.into());
-        }
-        let parts = Parts {
-            name_len: entry.name_len.load(Ordering::Relaxed),
-            schema_len: entry.schema_len.load(Ordering::Relaxed),
-            body_at: entry.body_at.load(Ordering::Relaxed),
-            body_len: entry.body_len.load(Ordering::Relaxed),
-            len: entry.len.load(Ordering::Relaxed),
-        }
-        .check(offset, self.inner.geometry().total)?;
+        let (entry, parts) = self.ready(offset)?;
         let schema = self.bytes(offset + ENTRY_BYTES + u64::from(parts.name_len), parts.schema_len.into());
         if fnv1a(&schema) != entry.fingerprint.load(Ordering::Relaxed) {
             return Err(Corrupt { what: "fingerprint of a directory entry", found: fnv1a(&schema) }.into());
@@ -195,15 +192,21 @@ impl<'a> Directory<'a> {
 
     /// Takes the directory's lock, from a dead holder too: `settle` repairs what that one left.
     fn lock(&self, segment: &Segment) -> Result<Held<'a>, Error> {
+        if CREATING.get() {
+            return Err(Error::system("creating an object from within the creation of another", nix::Error::EDEADLK));
+        }
+        // A forked child must find the process's lock free.
+        let no_fork = fork::hold();
+        let alone = fork::lock(self.inner.creating(), &no_fork);
         let line = &self.state().lock;
-        match line.acquire(segment, Entry::Recover, Deadline::NEVER) {
-            Ok(_) => Ok(Held { line }),
+        match line.acquire(&Others(segment), Entry::Recover, Deadline::NEVER) {
+            Ok(_) => {
+                CREATING.set(true);
+                Ok(Held { line, epoch: fork_epoch(), _alone: alone, _no_fork: no_fork })
+            }
             Err(LockError::Corrupt(corrupt)) => Err(corrupt.into()),
             Err(LockError::Member(error)) => Err(error.into()),
-            Err(LockError::WouldDeadlock) => {
-                Err(Error::system("creating an object from within the creation of another", nix::Error::EDEADLK))
-            }
-            // Recover ignores marks, and NEVER does not time out.
+            // Recover ignores marks, NEVER does not time out, and who names no thread cannot meet itself.
             Err(_) => Err(Error::system("locking the directory", nix::Error::EAGAIN)),
         }
     }
@@ -217,7 +220,7 @@ impl<'a> Directory<'a> {
         if pending == self.next_space()?
             && let Ok(found) = self.read(pending)
         {
-            let name = String::from_utf8_lossy(&self.name_of(&found)).into_owned();
+            let name = String::from_utf8_lossy(&self.name_of(pending, &found.parts)).into_owned();
             self.publish(pending, pending + found.parts.len, &name);
         }
         // 8.
@@ -242,14 +245,17 @@ impl<'a> Directory<'a> {
             return Err(ErrorKind::NoSpace { needed: len, free }.into());
         }
         let (state, end) = (self.state(), offset + len);
-        // 1. ORDERING: Release, with program order enough: only the next holder of the lock reads these words.
-        state.pending.store(offset, Ordering::Release);
-        // 2.
+        // 1. Only the next holder of the lock reads these words, so that program order is enough.
         let touched = state.touched.load(Ordering::Relaxed);
-        state.touched.store(touched.max(end), Ordering::Release);
+        state.touched.store(touched.max(end), Ordering::Relaxed);
+        shim::program_order();
         let dirty = touched.min(end).saturating_sub(offset);
         // SAFETY: offset + dirty is at most end, which lies in the mapping; the bytes belong to no object.
         unsafe { self.inner.at(offset).write_bytes(0, dirty as usize) };
+        shim::program_order();
+        // 2.
+        state.pending.store(offset, Ordering::Relaxed);
+        shim::program_order();
         Ok(end)
     }
 
@@ -288,9 +294,11 @@ impl<'a> Directory<'a> {
                 bucket.store(offset, Ordering::Release);
             }
         }
-        // 7., 8.
+        // 7. ORDERING: Release [dir/D2], for `first`.
         self.state().next_space.store(end, Ordering::Release);
-        self.state().pending.store(0, Ordering::Release);
+        shim::program_order();
+        // 8.
+        self.state().pending.store(0, Ordering::Relaxed);
     }
 
     fn bucket(&self, name: &str) -> &'a AtomicU64 {
@@ -312,8 +320,26 @@ impl<'a> Directory<'a> {
         Ok(unsafe { self.inner.at(offset).cast::<EntryState>().as_ref() })
     }
 
-    fn name_of(&self, found: &Found) -> Vec<u8> {
-        self.bytes(found.offset + ENTRY_BYTES, found.parts.name_len.into())
+    /// The fixed part of a READY entry, and its parts, which lie in the mapping.
+    fn ready(&self, offset: u64) -> Result<(&'a EntryState, Parts), Corrupt> {
+        let entry = self.entry(offset)?;
+        // ORDERING: Acquire [dir/D1].
+        let state = entry.state.load(Ordering::Acquire);
+        if state != READY {
+            return Err(Corrupt { what: "state of a directory entry", found: state.into() });
+        }
+        let parts = Parts {
+            name_len: entry.name_len.load(Ordering::Relaxed),
+            schema_len: entry.schema_len.load(Ordering::Relaxed),
+            body_at: entry.body_at.load(Ordering::Relaxed),
+            body_len: entry.body_len.load(Ordering::Relaxed),
+            len: entry.len.load(Ordering::Relaxed),
+        };
+        Ok((entry, parts.check(offset, self.inner.geometry().total)?))
+    }
+
+    fn name_of(&self, offset: u64, parts: &Parts) -> Vec<u8> {
+        self.bytes(offset + ENTRY_BYTES, parts.name_len.into())
     }
 
     /// A copy of bytes whose place has been checked.
@@ -335,13 +361,49 @@ impl<'a> Directory<'a> {
     }
 }
 
+thread_local! {
+    /// Whether this thread is in the middle of creating an object.
+    static CREATING: Cell<bool> = const { Cell::new(false) };
+}
+
 /// The directory's lock; released by any exit, a panic of `init` included.
 struct Held<'a> {
     line: &'a LockLine,
+    epoch: u32,
+    _alone: MutexGuard<'a, ()>,
+    _no_fork: Hold,
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.line.release();
+        CREATING.set(false);
+        // A child forked by `init` has neither lock.
+        if self.epoch == fork_epoch() {
+            // SAFETY: taken in `lock`; the directory is words only, nobody has references to data.
+            unsafe { self.line.release() };
+        }
+    }
+}
+
+/// The census of somebody who knows that no thread of this process holds the word.
+struct Others<'a>(&'a Segment);
+
+impl Census for Others<'_> {
+    type Repair = <Segment as Census>::Repair;
+
+    fn me(&self) -> Result<Owner, MemberError> {
+        self.0.me().map(Owner::member)
+    }
+
+    fn verdict(&self, who: Owner) -> Verdict {
+        if self.0.inner().is_me(who) { Verdict::Dead } else { self.0.verdict(who) }
+    }
+
+    fn begin_repair(&self, who: Owner) -> Option<Self::Repair> {
+        self.0.begin_repair(who)
+    }
+
+    fn describe(&self, who: Owner) -> (u32, Cow<'static, str>) {
+        self.0.describe(who)
     }
 }

@@ -7,18 +7,18 @@ use super::publish::{self, Capacity};
 use super::registry::{self, Key};
 use crate::error::{Error, ErrorKind, MemberError};
 use crate::layout::header::{DIRECTORY_AT, Geometry, ROWS_AT};
-use crate::member::fork;
+use crate::member::fork::{self, Hold};
 use crate::member::table::{self, MemberRow, Membership};
 use crate::raw::Owner;
 use crate::sys::fds;
 use crate::sys::mapping::{KeeperPage, Mapping};
-use parking_lot::Mutex;
 use std::fmt;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::slice;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A mapped region that processes share, with room for many objects.
 ///
@@ -59,6 +59,8 @@ pub(crate) struct Inner {
     me: AtomicU64,
     /// What keeps the row lock; locked under the fork gate only.
     keeper: Mutex<Option<KeeperPage>>,
+    /// One thread of this process at a time competes for the directory's lock; locked under the fork gate only.
+    creating: Mutex<()>,
 }
 
 impl Segment {
@@ -193,7 +195,6 @@ impl fmt::Debug for Segment {
 impl Inner {
     /// Wraps a checked mapping.
     pub(crate) fn new(geometry: Geometry, mapping: Mapping, fd: OwnedFd, name: Option<&str>) -> Result<Self, Error> {
-        fork::install();
         let st = fds::stat(fd.as_fd()).map_err(|e| Error::system("looking at a segment's file", e))?;
         debug_assert_eq!(mapping.len() as u64, geometry.total);
         Ok(Self {
@@ -204,6 +205,7 @@ impl Inner {
             name: name.map(str::to_owned),
             me: AtomicU64::new(0),
             keeper: Mutex::new(None),
+            creating: Mutex::new(()),
         })
     }
 
@@ -211,8 +213,21 @@ impl Inner {
         self.key
     }
 
+    /// What a thread of this process takes before it competes for the directory's lock.
+    pub(crate) fn creating(&self) -> &Mutex<()> {
+        &self.creating
+    }
+
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+
+    /// The same, if the number still is the segment's: who closes descriptors he does not know may have given it to another
+    /// file, whose locks say nothing about ours.
+    pub(crate) fn own_fd(&self) -> io::Result<BorrowedFd<'_>> {
+        let st = fds::stat(self.fd())?;
+        let same = (st.dev, st.ino) == (self.key.dev, self.key.ino);
+        if same { Ok(self.fd()) } else { Err(io::Error::from_raw_os_error(libc::EBADF)) }
     }
 
     pub(crate) fn geometry(&self) -> &Geometry {
@@ -256,21 +271,25 @@ impl Inner {
     /// Takes a row: when attaching, and in a forked child at first use.
     #[cold]
     fn register(&self) -> Result<Owner, MemberError> {
-        let _no_fork = fork::hold();
-        let mut keeper = self.keeper.lock();
+        let no_fork = fork::hold();
+        let mut keeper = fork::lock(&self.keeper, &no_fork);
         if keeper.is_some() {
             return Ok(Owner::from_word(self.me.load(Ordering::Relaxed)));
         }
-        let Membership { me, keeper: page } = table::join(self.rows(), self.fd(), self.directory().next_row())?;
+        let Membership { me, keeper: page } = {
+            let segment =
+                self.own_fd().map_err(|e| MemberError::System { errno: e.raw_os_error().unwrap_or(libc::EIO) })?;
+            table::join(self.rows(), segment, self.directory().next_row(), &no_fork)?
+        };
         *keeper = Some(page);
         self.me.store(me.word(), Ordering::Relaxed);
         Ok(me)
     }
 
     /// In a forked child: the row and the keeper page are the parent's.
-    pub(crate) fn forget_membership(&self) {
+    pub(crate) fn forget_membership(&self, no_fork: &Hold) {
         self.me.store(0, Ordering::Relaxed);
-        if let Some(page) = self.keeper.lock().take() {
+        if let Some(page) = fork::lock(&self.keeper, no_fork).take() {
             page.not_inherited();
         }
     }
@@ -280,7 +299,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         registry::remove(self.key);
         let _no_fork = fork::hold();
-        if let Some(page) = self.keeper.get_mut().take() {
+        if let Some(page) = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
             let row = Owner::from_word(*self.me.get_mut()).row();
             self.rows()[usize::from(row)].leave();
             drop(page);

@@ -5,8 +5,9 @@
 //! its last name: creators therefore try again when it vanishes between their steps.
 
 use crate::error::{Error, ErrorKind};
-use crate::sys::fds::{self, FileKind};
-use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, open, openat};
+use crate::sys::fds::{self, FileKind, Stat};
+use nix::fcntl::{AtFlags, OFlag, open, openat};
+use nix::sys::stat::fstatat;
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{UnlinkatFlags, geteuid, linkat, mkdir, unlinkat};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -26,8 +27,10 @@ impl Home {
         let shared = PathBuf::from(format!("/dev/shm/ipc-{}", geteuid()));
         match Self::open_at(shared, create) {
             Err(squatted) if matches!(squatted.kind(), ErrorKind::UnsafeFile { .. }) => {
-                let Some(runtime) = std::env::var_os("XDG_RUNTIME_DIR") else { return Err(squatted) };
-                Self::open_at(PathBuf::from(runtime).join("ipc"), create)
+                match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
+                    Some(runtime) if runtime.is_absolute() => Self::open_at(runtime.join("ipc"), create),
+                    _ => Err(squatted),
+                }
             }
             other => other,
         }
@@ -81,27 +84,43 @@ impl Home {
             Err(nix::Error::ENOENT) => return Err(ErrorKind::NotFound { name: name.to_owned() }.into()),
             Err(e) => return Err(Error::system("opening a named segment", e)),
         };
-        check_file(found.as_fd(), Some(1))?;
+        let st = check_file(found.as_fd())?;
+        match st.links {
+            1 => {}
+            // Unlinked since it was opened.
+            0 => return Err(ErrorKind::NotFound { name: name.to_owned() }.into()),
+            links => {
+                let found = format!("linked {links} times");
+                return Err(ErrorKind::UnsafeFile { found, expected: "a file with one name" }.into());
+            }
+        }
         fds::reopen(found.as_fd()).map_err(|e| Error::system("opening a named segment", e))
     }
 
-    /// Removes a name; the directory goes with the last one. Other unlinkers wait for the directory lock.
-    pub(crate) fn unlink(self, name: &str) -> Result<(), Error> {
-        let locked = Flock::lock(self.dir, FlockArg::LockExclusive)
-            .map_err(|(_, e)| Error::system("locking the directory of named segments", e))?;
-        match unlinkat(&*locked, name, UnlinkatFlags::NoRemoveDir) {
-            Ok(()) => {}
-            Err(nix::Error::ENOENT) => return Err(ErrorKind::NotFound { name: name.to_owned() }.into()),
-            Err(e) => return Err(Error::system("removing the name of a segment", e)),
+    /// Whether something has this name: a look before much memory is reserved for nothing.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        fstatat(&self.dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Removes a name; the directory goes with the last one.
+    pub(crate) fn unlink(&self, name: &str) -> Result<(), Error> {
+        let removed = unlinkat(&self.dir, name, UnlinkatFlags::NoRemoveDir);
+        self.tidy();
+        match removed {
+            Ok(()) => Ok(()),
+            Err(nix::Error::ENOENT) => Err(ErrorKind::NotFound { name: name.to_owned() }.into()),
+            Err(e) => Err(Error::system("removing the name of a segment", e)),
         }
-        // Fails as long as there is another name; a creator that finds the directory gone makes it again.
+    }
+
+    /// Removes the directory unless it has a name; a creator that finds it gone makes it again.
+    pub(crate) fn tidy(&self) {
         let _ = std::fs::remove_dir(&self.path);
-        Ok(())
     }
 }
 
-/// Refuses everything but a regular file of this user that no other user may write; `links` as expected where known.
-pub(crate) fn check_file(fd: BorrowedFd<'_>, links: Option<u64>) -> Result<(), Error> {
+/// Refuses everything but a regular file of this user that no other user may write.
+pub(crate) fn check_file(fd: BorrowedFd<'_>) -> Result<Stat, Error> {
     let st = fds::stat(fd).map_err(|e| Error::system("looking at a segment's file", e))?;
     let refuse = |found: String, expected| Err(ErrorKind::UnsafeFile { found, expected }.into());
     if st.kind != FileKind::Regular {
@@ -113,10 +132,7 @@ pub(crate) fn check_file(fd: BorrowedFd<'_>, links: Option<u64>) -> Result<(), E
     if st.mode & 0o022 != 0 {
         return refuse(format!("of mode {:04o}", st.mode), "a file that only its owner may write");
     }
-    match links {
-        Some(expected) if st.links != expected => refuse(format!("linked {} times", st.links), "a file with one name"),
-        _ => Ok(()),
-    }
+    Ok(st)
 }
 
 fn unsafe_home(path: &Path, found: &str) -> Error {

@@ -48,7 +48,8 @@ pub struct Blueprint<'a> {
 /// An object in a segment: the segment stays mapped as long as this lives.
 ///
 /// Everything else is the business of the object's type. Opening checks the kind, the schema and that the body lies inside
-/// the mapping; the type checks that `count` fits `len` before it believes either.
+/// the mapping, aligned to 64; the type checks that `count` fits `len` before it believes either, and
+/// that it [`holds`](Self::holds) what it should if that needs more than 64.
 #[derive(Clone)]
 pub struct Object {
     segment: Segment,
@@ -100,8 +101,9 @@ impl Object {
             Place::Open(name) => {
                 let segment = open::by_name(name)?;
                 let first = segment.inner().directory().first()?;
-                let found = first.ok_or_else(|| ErrorKind::WrongKind {
-                    found: "segment without objects".to_owned(),
+                // The object of a segment that was made for one has no name.
+                let found = first.filter(|found| found.parts.name_len == 0).ok_or_else(|| ErrorKind::WrongKind {
+                    found: "segment for many objects".to_owned(),
                     expected: kind.to_string(),
                 })?;
                 (segment, found)
@@ -143,9 +145,15 @@ impl Object {
         &self.segment
     }
 
-    /// The first byte of its body, aligned as its blueprint said.
+    /// The first byte of its body, aligned to 64; see [`holds`](Self::holds).
     pub fn body(&self) -> NonNull<u8> {
         self.body
+    }
+
+    /// Whether its body has room for `layout` and is aligned for it, which nothing else says of an entry that anybody may have
+    /// written.
+    pub fn holds(&self, layout: Layout) -> bool {
+        layout.size() <= self.len && self.body.addr().get().is_multiple_of(layout.align())
     }
 
     /// Bytes of its body.

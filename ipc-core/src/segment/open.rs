@@ -1,6 +1,7 @@
 //! Attaching: from a descriptor that anybody may have made to a mapping that can be used.
 //!
-//! **1** the file is a regular one of this user (names) or at least a regular one (descriptors) · **2** it is large enough for
+//! **1** the file is a regular one of this user that nobody else may write, and if it is anonymous memory, sealed · **2** it is
+//! large enough for
 //! a header, and every byte of it is reserved · **3** mapped · **4** the header is checked against the file's size and copied ·
 //! **5** a segment that the process has mapped already is used instead · **6** this process registers.
 
@@ -10,10 +11,10 @@ use super::{name, registry};
 use crate::error::{Error, ErrorKind};
 use crate::layout::header::{Geometry, HeaderState, PAGE};
 use crate::member::fork;
-use crate::sys::fds::{self, FileKind};
+use crate::sys::fds;
 use crate::sys::mapping::Mapping;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Attaches to what has this name.
 pub(crate) fn by_name(name: &str) -> Result<Segment, Error> {
@@ -29,13 +30,10 @@ pub(crate) fn by_descriptor(fd: OwnedFd, id: Option<u128>) -> Result<Segment, Er
 }
 
 fn attach(fd: OwnedFd, name: Option<&str>, id: Option<u128>) -> Result<Segment, Error> {
-    let st = fds::stat(fd.as_fd()).map_err(|e| Error::system("looking at a segment's file", e))?;
-    if st.kind != FileKind::Regular {
-        let found = format!("a {:?}", st.kind).to_lowercase();
-        return Err(ErrorKind::UnsafeFile { found, expected: "a regular file" }.into());
-    }
-    if name.is_some() {
-        home::check_file(fd.as_fd(), None)?;
+    let st = home::check_file(fd.as_fd())?;
+    if fds::is_unsealed_memory(fd.as_fd()) {
+        let found = "anonymous memory that can be cut short".to_owned();
+        return Err(ErrorKind::UnsafeFile { found, expected: "memory sealed against shrinking and growing" }.into());
     }
     if st.size < PAGE || st.size > isize::MAX as u64 {
         return Err(bad_size("file size", st.size, "at least one page".into()));
@@ -54,9 +52,9 @@ fn attach(fd: OwnedFd, name: Option<&str>, id: Option<u128>) -> Result<Segment, 
         return Err(ErrorKind::BadTicket { found: format!("the descriptor is segment {:032x}", geometry.id) }.into());
     }
     // One thread at a time from the look into the table to the entry in it, or the process would be two members.
-    static ATTACHING: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
-    let _no_fork = fork::hold();
-    let _one_at_a_time = ATTACHING.lock();
+    static ATTACHING: Mutex<()> = Mutex::new(());
+    let no_fork = fork::hold();
+    let _one_at_a_time = fork::lock(&ATTACHING, &no_fork);
     if let Some(inner) = registry::find(registry::Key { dev: st.dev, ino: st.ino, id: geometry.id }) {
         return Ok(Segment::from_inner(inner));
     }

@@ -56,13 +56,16 @@ pub(crate) fn named<R>(
     name::check(name)?;
     for _ in 0..TRIES {
         let Some(home) = Home::open(true)? else { continue };
+        if home.has(name) {
+            return Err(ErrorKind::AlreadyExists { name: name.to_owned() }.into());
+        }
         let fd = match home.unnamed_file() {
             // The directory went with its last name after we had opened it.
             Err(nix::Error::ENOENT) => continue,
             other => other.map_err(|e| Error::system("making a file for a segment", e))?,
         };
-        let segment = build(fd, Some(name), capacity, options)?;
-        let filled = fill(&segment)?;
+        let built = build(fd, Some(name), capacity, options).and_then(|segment| Ok((fill(&segment)?, segment)));
+        let (filled, segment) = built.inspect_err(|_| home.tidy())?;
         match home.link(segment.inner().fd(), name) {
             Err(nix::Error::ENOENT) => continue,
             Err(nix::Error::EEXIST) => return Err(ErrorKind::AlreadyExists { name: name.to_owned() }.into()),
@@ -122,6 +125,10 @@ fn build(fd: OwnedFd, name: Option<&str>, capacity: Capacity, options: &SegmentO
 
 /// Step 2. What does not fit is an error now, so that no access can be a SIGBUS later.
 fn reserve(fd: &OwnedFd, bytes: u64) -> Result<(), Error> {
+    // Beyond this limit the kernel sends a deadly signal rather than an error.
+    if fds::file_size_limit().is_some_and(|limit| bytes > limit) {
+        return Err(ErrorKind::OutOfMemory { bytes }.into());
+    }
     // The kernel would rather kill a process than refuse anonymous memory that is not there.
     if bytes > LARGE && fds::available_memory().is_some_and(|available| bytes > available) {
         return Err(ErrorKind::OutOfMemory { bytes }.into());

@@ -52,7 +52,10 @@ impl Ticket {
     pub(crate) fn segment(&self) -> Result<Segment, Error> {
         match &self.source {
             Source::Name(name) => {
-                let segment = open::by_name(name)?;
+                let segment = open::by_name(name).map_err(|error| match error.kind() {
+                    ErrorKind::NotFound { .. } => ErrorKind::Gone { pid: 0 }.into(),
+                    _ => error,
+                })?;
                 if segment.id() == self.id {
                     return Ok(segment);
                 }
@@ -65,7 +68,10 @@ impl Ticket {
     /// First `O_PATH`, then the type, then for real: opening a FIFO or a device that took the number would have effects.
     fn by_descriptor(&self, pid: u32, fd: i32) -> Result<Segment, Error> {
         let gone = || Error::new(ErrorKind::Gone { pid });
-        let path = fds::open_path(&format!("/proc/{pid}/fd/{fd}")).map_err(|_| gone())?;
+        let path = fds::open_path(&format!("/proc/{pid}/fd/{fd}")).map_err(|e| match e.raw_os_error() {
+            Some(libc::ENOENT | libc::ESRCH) => gone(),
+            _ => Error::system("looking into the process that a ticket names", e),
+        })?;
         let st = fds::stat(path.as_fd()).map_err(|e| Error::system("looking at a segment's file", e))?;
         if st.kind != fds::FileKind::Regular {
             return Err(gone());
@@ -73,7 +79,7 @@ impl Ticket {
         let fd = fds::reopen(path.as_fd()).map_err(|e| Error::system("opening a segment by its ticket", e))?;
         open::by_descriptor(fd, Some(self.id)).map_err(|error| match error.kind() {
             // The number was closed and used again for another file.
-            ErrorKind::BadTicket { .. } | ErrorKind::Header { field: "magic" | "file size", .. } => gone(),
+            ErrorKind::BadTicket { .. } | ErrorKind::Header { .. } => gone(),
             _ => error,
         })
     }
@@ -114,8 +120,16 @@ fn parse(text: &str) -> Option<Ticket> {
         }
         _ => return None,
     };
-    let id = (id.len() == 32).then(|| u128::from_str_radix(id, 16).ok())??;
+    if id.len() != 32 || !is_hex(id) || !is_hex(offset) {
+        return None;
+    }
+    let id = u128::from_str_radix(id, 16).ok()?;
     Some(Ticket { source, id, offset: u64::from_str_radix(offset, 16).ok()? })
+}
+
+/// `from_str_radix` alone would accept a sign.
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// `parse` alone would accept a sign.
@@ -160,7 +174,14 @@ mod tests {
     #[test]
     fn near_misses_are_refused() {
         let id = "0".repeat(32);
-        for text in ["", "ipc", "ipc:fd:1.2:0:0", &format!("ipc:fd:+1.2:{id}:0"), &format!("ipc:name:../x:{id}:0")] {
+        for text in [
+            "",
+            "ipc",
+            "ipc:fd:1.2:0:0",
+            &format!("ipc:fd:+1.2:{id}:0"),
+            &format!("ipc:fd:1.2:{id}:+5"),
+            &format!("ipc:name:../x:{id}:0"),
+        ] {
             assert!(text.parse::<Ticket>().is_err(), "{text}");
         }
     }

@@ -5,6 +5,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 /// What `fstat` says, reduced to what attaching checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +35,9 @@ pub(crate) enum FileKind {
 
 /// `memfd_create(2)`: anonymous memory, mode 0600, not executable, sealable, closed on exec.
 pub(crate) fn memfd(label: &str) -> io::Result<OwnedFd> {
-    // A control byte cannot be in a checked name; an inner NUL would only shorten the label.
-    let label = std::ffi::CString::new(label).unwrap_or_default();
+    // The kernel takes up to 249 bytes without NUL.
+    let shown: Vec<u8> = label.bytes().filter(|&byte| byte != 0).take(200).collect();
+    let label = std::ffi::CString::new(shown).unwrap_or_default();
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let fd = match memfd_create(label.as_c_str(), flags | MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL)) {
         // Before Linux 6.3 the flag does not exist.
@@ -63,6 +65,19 @@ pub(crate) fn reserve(fd: BorrowedFd<'_>, bytes: u64) -> io::Result<()> {
             other => return Ok(other?),
         }
     }
+}
+
+/// Whether an anonymous file could be cut short by whoever has it: it is memory, and lacks the seals.
+pub(crate) fn is_unsealed_memory(fd: BorrowedFd<'_>) -> bool {
+    let Ok(target) = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())) else { return false };
+    let needed = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW;
+    let seals = fcntl::fcntl(fd, FcntlArg::F_GET_SEALS).map_or(SealFlag::empty(), SealFlag::from_bits_truncate);
+    target.as_os_str().as_bytes().starts_with(b"/memfd:") && !seals.contains(needed)
+}
+
+/// `RLIMIT_FSIZE`, if there is one.
+pub(crate) fn file_size_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Fsize).current
 }
 
 /// Bytes that the system could still hand out, as it estimates them (`MemAvailable` plus free swap).

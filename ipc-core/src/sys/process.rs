@@ -7,7 +7,7 @@ use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Everything by which a process can be told from any other, now and later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +24,21 @@ pub(crate) struct Identity {
     pub boot: u128,
 }
 
+/// What may tell a process from another one that has its pid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// Only what the kernel says of the process itself.
+    KernelOnly,
+    /// Its start time in /proc too, which differs between time namespaces and in a /proc of another PID namespace.
+    StartTime,
+}
+
 impl Identity {
+    /// Whether all of it could be found out: a process without descriptors to spare should ask again.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.pid_ns != 0 && self.start_ticks != 0 && self.boot != 0
+    }
+
     /// Of the calling process. A forked child asks anew.
     pub(crate) fn of_this_process() -> Self {
         let pid = getpid();
@@ -41,7 +55,7 @@ impl Identity {
     /// Whether its process lives, as far as a pidfd can tell: only inside one boot and one PID namespace.
     ///
     /// `EPERM`, `EMFILE` or a missing system call is `Unknown`, never dead.
-    pub(crate) fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self, trust: Trust) -> Verdict {
         if self.pid_ns == 0 || self.pid_ns != pid_namespace() || self.boot != boot_id() {
             return Verdict::Unknown;
         }
@@ -49,12 +63,13 @@ impl Identity {
         match pidfd_open(pid, PidfdFlags::empty()) {
             Err(Errno::SRCH) => Verdict::Dead,
             Err(_) => Verdict::Unknown,
-            Ok(fd) => self.verdict_by(&fd),
+            Ok(fd) => self.verdict_by(&fd, trust),
         }
     }
 
-    fn verdict_by(&self, pidfd: &OwnedFd) -> Verdict {
+    fn verdict_by(&self, pidfd: &OwnedFd, trust: Trust) -> Verdict {
         let other_process = match (self.pidfs_ino, pidfs_inode(pidfd)) {
+            (0, _) | (_, 0) if trust == Trust::KernelOnly => false,
             (0, _) | (_, 0) => {
                 start_ticks(self.pid).is_some_and(|ticks| self.start_ticks != 0 && ticks != self.start_ticks)
             }
@@ -85,13 +100,19 @@ fn pid_namespace() -> u64 {
     fs::metadata("/proc/self/ns/pid").map_or(0, |m| m.ino())
 }
 
-/// The same for the whole boot, so asked once.
+/// The same for the whole boot, so asked once. No `OnceLock`: a child forked while another thread was inside would wait for
+/// it for ever; two threads that ask at once store the same answer.
 fn boot_id() -> u128 {
-    static BOOT: OnceLock<u128> = OnceLock::new();
-    *BOOT.get_or_init(|| {
-        let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        u128::from_str_radix(&text.trim().replace('-', ""), 16).unwrap_or(0)
-    })
+    static BOOT: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+    let [low, high] = [0, 1].map(|half| BOOT[half].load(Ordering::Relaxed));
+    if low != 0 && high != 0 {
+        return u128::from(high) << 64 | u128::from(low);
+    }
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let id = u128::from_str_radix(&text.trim().replace('-', ""), 16).unwrap_or(0);
+    BOOT[0].store(id as u64, Ordering::Relaxed);
+    BOOT[1].store((id >> 64) as u64, Ordering::Relaxed);
+    id
 }
 
 /// Field 22 of `/proc/PID/stat`; the command name in field 2 may contain anything, so count from its closing parenthesis.
@@ -114,7 +135,7 @@ mod tests {
         let me = Identity::of_this_process();
         assert_eq!(me.pid, std::process::id());
         assert!(me.start_ticks > 0 && me.boot != 0 && me.pid_ns != 0);
-        assert_eq!(me.verdict(), Verdict::Alive);
+        assert_eq!(me.verdict(Trust::StartTime), Verdict::Alive);
     }
 
     #[test]
@@ -122,14 +143,14 @@ mod tests {
         let mut other = Identity::of_this_process();
         other.pidfs_ino = other.pidfs_ino.wrapping_add(1);
         other.start_ticks += 1;
-        assert_eq!(other.verdict(), Verdict::Dead);
+        assert_eq!(other.verdict(Trust::StartTime), Verdict::Dead);
     }
 
     #[test]
     fn another_namespace_or_boot_is_unknown() {
         let me = Identity::of_this_process();
-        assert_eq!(Identity { pid_ns: me.pid_ns + 1, ..me }.verdict(), Verdict::Unknown);
-        assert_eq!(Identity { boot: me.boot ^ 1, ..me }.verdict(), Verdict::Unknown);
+        assert_eq!(Identity { pid_ns: me.pid_ns + 1, ..me }.verdict(Trust::StartTime), Verdict::Unknown);
+        assert_eq!(Identity { boot: me.boot ^ 1, ..me }.verdict(Trust::StartTime), Verdict::Unknown);
     }
 
     #[test]
@@ -145,9 +166,9 @@ mod tests {
         };
         let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
         poll(&mut fds, None).unwrap();
-        assert_eq!(id.verdict(), Verdict::Dead);
+        assert_eq!(id.verdict(Trust::KernelOnly), Verdict::Dead);
         let mut child = child;
         child.wait().unwrap();
-        assert_eq!(id.verdict(), Verdict::Dead);
+        assert_eq!(id.verdict(Trust::KernelOnly), Verdict::Dead);
     }
 }

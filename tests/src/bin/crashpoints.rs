@@ -1,0 +1,247 @@
+//! Kills every registered operation after every instruction and prints what survivors found.
+//!
+//! ```text
+//! cargo run --release -p ipc-tests --bin crashpoints -- [--op PATTERN] [--alone] [--after] [--peer] [--controls] [--json]
+//! ```
+//!
+//! Exit status: 0 all is well; 1 a promise was broken, or a negative control was not found; 2 usage; 3 it could not be tried
+//! (ptrace refused): never a silent skip.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use ipc_tests::operations;
+use ipc_tests::registry::{Entry, Mode, Registry, Subject};
+use ipc_tests::step::{Fault, Report, StepError};
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Kill every operation after every instruction; a survivor judges what is left.
+#[derive(Parser)]
+struct Arguments {
+    /// Only operations whose object, function or case contains this.
+    #[arg(long, value_name = "PATTERN", default_value = "")]
+    op: String,
+    /// Each operation by itself. Without any of these four: all of them.
+    #[arg(long)]
+    alone: bool,
+    /// Each after every operation on the same handle.
+    #[arg(long)]
+    after: bool,
+    /// Each while a live peer is paused at each step of its own operation.
+    #[arg(long)]
+    peer: bool,
+    /// Objects that are broken on purpose, in which the fault must be found.
+    #[arg(long)]
+    controls: bool,
+    /// Print rows as JSON objects; the last line is the summary.
+    #[arg(long)]
+    json: bool,
+    /// Print what happened at which instructions.
+    #[arg(long, short)]
+    verbose: bool,
+    /// Only list the operations.
+    #[arg(long)]
+    list: bool,
+    /// How long a survivor may take before it hangs, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 2000)]
+    bound: u64,
+}
+
+/// What is asked of one operation: a row of the table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Alone,
+    After,
+    Peer,
+    Control,
+}
+
+impl Part {
+    const ALL: [Self; 4] = [Self::Alone, Self::After, Self::Peer, Self::Control];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Alone => "alone",
+            Self::After => "after",
+            Self::Peer => "peer",
+            Self::Control => "control",
+        }
+    }
+}
+
+impl Arguments {
+    fn wants(&self, part: Part) -> bool {
+        let any = self.alone || self.after || self.peer || self.controls;
+        !any || match part {
+            Part::Alone => self.alone,
+            Part::After => self.after,
+            Part::Peer => self.peer,
+            Part::Control => self.controls,
+        }
+    }
+}
+
+/// One row to be made.
+struct Row<'a> {
+    subject: &'a dyn Subject,
+    operation: usize,
+    entry: Entry,
+    part: Part,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let registry = operations::all();
+    let rows = rows(&registry, &arguments);
+    if rows.is_empty() {
+        eprintln!("no operation matches `{}`; try --list", arguments.op);
+        return ExitCode::from(2);
+    }
+    if arguments.list {
+        rows.iter()
+            .for_each(|row| println!("{:<18} {:<40} {}", row.subject.name(), title(&row.entry), row.part.name()));
+        return ExitCode::SUCCESS;
+    }
+    match run(&rows, &arguments) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("crashpoints: {error}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn rows<'a>(registry: &'a Registry, arguments: &Arguments) -> Vec<Row<'a>> {
+    let mut rows = Vec::new();
+    for subject in registry.subjects() {
+        for (operation, entry) in subject.entries().into_iter().enumerate() {
+            let text = format!("{} {}", subject.name(), title(&entry));
+            for part in Part::ALL {
+                let fits = (part == Part::Control) == entry.control.is_some();
+                let can = part != Part::Peer || subject.has_memory();
+                if fits && can && arguments.wants(part) && text.contains(&arguments.op) {
+                    rows.push(Row { subject, operation, entry: entry.clone(), part });
+                }
+            }
+        }
+    }
+    rows
+}
+
+fn title(entry: &Entry) -> String {
+    match entry.case {
+        "" => entry.function.to_string(),
+        case => format!("{} ({case})", entry.function),
+    }
+}
+
+/// Makes and prints all rows; how many points, or controls, were bad.
+fn run(rows: &[Row<'_>], arguments: &Arguments) -> Result<usize, StepError> {
+    let progress = progress(rows.len() as u64);
+    let (mut points, mut bad) = (0, 0);
+    let mut functions = BTreeSet::new();
+    if !arguments.json {
+        println!(
+            "{:<18} {:<40} {:<8} {:>6} {:>8} {:>5} {:>5} {:>5} {:>8}",
+            "object", "operation", "mode", "instr.", "points", "hangs", "torn", "bad", "seconds"
+        );
+    }
+    for row in rows {
+        progress.set_message(format!("{} {}", title(&row.entry), row.part.name()));
+        let report = sweep(row, Duration::from_millis(arguments.bound))?;
+        let found = row.entry.control.is_some_and(|fault| report.count(fault) > 0);
+        let row_bad = if row.part == Part::Control { usize::from(!found) } else { report.bad() };
+        progress.suspend(|| print_row(row, &report, row_bad, arguments));
+        progress.inc(1);
+        if row.part != Part::Control {
+            functions.insert(row.entry.function.clone());
+            points += report.points;
+        }
+        bad += row_bad;
+    }
+    progress.finish_and_clear();
+    println!("{}", serde_json::json!({"operations": functions.len(), "points": points, "bad": bad}));
+    Ok(bad)
+}
+
+/// Hidden unless standard error is a terminal.
+fn progress(rows: u64) -> ProgressBar {
+    let bar = ProgressBar::new(rows);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Runs one row: one sweep, or one for each partner.
+fn sweep(row: &Row<'_>, bound: Duration) -> Result<Report, StepError> {
+    let entries = row.subject.entries();
+    let partners = (0..entries.len()).filter(|&other| entries[other].control.is_none());
+    let modes: Vec<Mode> = match row.part {
+        Part::Alone | Part::Control => vec![Mode::Alone],
+        Part::After => partners.map(Mode::After).collect(),
+        Part::Peer => partners.map(Mode::Beside).collect(),
+    };
+    let mut total = Report::default();
+    for mode in modes {
+        let bound = if row.part == Part::Control { Duration::from_millis(200) } else { bound };
+        total.merge(row.subject.sweep(row.operation, mode, bound)?);
+    }
+    Ok(total)
+}
+
+fn print_row(row: &Row<'_>, report: &Report, bad: usize, arguments: &Arguments) {
+    if arguments.json {
+        println!("{}", json(row, report, bad));
+        return;
+    }
+    let seconds = report.elapsed.as_secs_f64();
+    println!(
+        "{:<18} {:<40} {:<8} {:>6} {:>8} {:>5} {:>5} {:>5} {:>8.2}",
+        row.subject.name(),
+        title(&row.entry),
+        row.part.name(),
+        report.instructions,
+        report.points,
+        report.hangs(),
+        report.torn(),
+        bad,
+        seconds
+    );
+    if let Some(fault) = row.entry.control {
+        let verb = if bad == 0 { "found" } else { "NOT FOUND" };
+        println!("    {fault}: {verb}");
+    }
+    if arguments.verbose {
+        for (outcome, tally) in &report.outcomes {
+            println!("    {outcome}: {} points, instructions {} to {}", tally.count, tally.first, tally.last);
+        }
+        if report.diverged > 0 {
+            println!("    {} points reached by single steps, off the recorded path", report.diverged);
+        }
+    }
+    let shown = if arguments.verbose { usize::MAX } else { 5 };
+    for (step, violation) in report.violations.iter().filter(|_| row.part != Part::Control).take(shown) {
+        println!("    after instruction {step}: {violation}");
+    }
+}
+
+fn json(row: &Row<'_>, report: &Report, bad: usize) -> serde_json::Value {
+    let faults: serde_json::Map<_, _> =
+        Fault::ALL.into_iter().map(|fault| (fault.to_string(), report.count(fault).into())).collect();
+    let outcomes: Vec<_> = report
+        .outcomes
+        .iter()
+        .map(|(outcome, t)| serde_json::json!({"outcome": outcome.to_string(), "points": t.count, "first": t.first, "last": t.last}))
+        .collect();
+    serde_json::json!({
+        "object": row.subject.name(), "operation": row.entry.function, "case": row.entry.case, "mode": row.part.name(),
+        "instructions": report.instructions, "points": report.points, "bad": bad, "faults": faults,
+        "diverged": report.diverged, "seconds": report.elapsed.as_secs_f64(), "outcomes": outcomes,
+        "violations": report.violations.iter().map(|(step, v)| format!("{step}: {v}")).collect::<Vec<_>>(),
+    })
+}

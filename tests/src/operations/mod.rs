@@ -1,0 +1,38 @@
+//! The registered operations: one file per object, one line per operation.
+//!
+//! | file      | objects                                                       |
+//! |-----------|---------------------------------------------------------------|
+//! | controls  | broken on purpose: what the tool must find                    |
+//! | wait_word | `raw::WaitWord`                                               |
+//! | ledger    | what victims write down about their work, for checks          |
+//! | locked    | what Value, Array and Lock have in common                     |
+//! | value, array, lock | the rest of each                                     |
+//! | directory | objects in a segment: create, open, attach                    |
+//! | segment   | segments: create, open, unlink, attach, leave                 |
+
+mod array;
+mod controls;
+mod directory;
+mod ledger;
+mod lock;
+mod locked;
+mod segment;
+mod value;
+mod wait_word;
+
+use crate::registry::Registry;
+
+/// Every registered operation of the workspace.
+pub fn all() -> Registry {
+    // Asked once per process, with much reading in /proc: here, and not by each victim in the middle of an operation.
+    let _ = ipc_core::raw::Backoff::new();
+    let mut registry = Registry::default();
+    controls::register(&mut registry);
+    wait_word::register(&mut registry);
+    value::register(&mut registry);
+    array::register(&mut registry);
+    lock::register(&mut registry);
+    directory::register(&mut registry);
+    segment::register(&mut registry);
+    registry
+}

@@ -1,0 +1,54 @@
+//! Names of segments: unique per process, removed by a guard.
+
+use ipc_core::Segment;
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A name that no other test uses; what it names is unlinked when this is dropped, also while the test panics.
+#[derive(Debug)]
+pub struct UniqueName {
+    text: String,
+    owner: u32,
+}
+
+impl UniqueName {
+    /// A fresh name that begins with `t-`, this process and a number, and ends with `tag`.
+    pub fn new(tag: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let (owner, n) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Self { text: format!("{}{n}-{tag}", prefix()), owner }
+    }
+
+    /// Where a segment of this name lies.
+    pub fn path(&self) -> PathBuf {
+        home().join(&self.text)
+    }
+}
+
+/// How all names of this process begin.
+pub fn prefix() -> String {
+    format!("t-{}-", std::process::id())
+}
+
+/// The directory of this user's named segments.
+pub fn home() -> PathBuf {
+    PathBuf::from(format!("/dev/shm/ipc-{}", nix::unistd::geteuid()))
+}
+
+impl Deref for UniqueName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Drop for UniqueName {
+    fn drop(&mut self) {
+        // A forked child has a copy of the guard and not the duty. That nothing has the name is the usual case.
+        if self.owner == std::process::id() {
+            let _ = Segment::unlink(&self.text);
+        }
+    }
+}
