@@ -425,12 +425,12 @@ fn a_dead_sleepers_count_is_taken_back() {
     let rx = heap.join(B, Role::Receiver).unwrap();
     let _dead = heap.join(VICTIM, Role::Receiver).unwrap();
     let _tx = heap.join(A, Role::Sender).unwrap();
-    heap.ring().state().rx.register();
+    heap.ring().state().rx.waiters().register();
     heap.bury(VICTIM);
     for _ in 0..4 {
         let _ = rx.recv_until(Deadline::after(Duration::from_millis(5)), &heap.member(B));
     }
-    assert_eq!(heap.ring().state().rx.sleepers(), 0);
+    assert_eq!(heap.ring().state().rx.waiters().count(), 0);
 }
 
 #[test]

@@ -23,7 +23,7 @@ use super::position::{CLOSED, Position};
 use super::repair::{Turn, look_around, look_everywhere};
 use super::slot::{Phase, SlotWord};
 use ipc_core::raw::{Backoff, Census, Pause, Slept};
-use ipc_core::shim::{self, AtomicU64, Ordering};
+use ipc_core::shim::{self, Ordering};
 use ipc_core::{Corrupt, Deadline, Plain};
 
 /// Why the next attempt on one side would not succeed.
@@ -106,7 +106,8 @@ pub(super) fn obstacle<T: Plain>(ring: &Ring<T>, side: Role) -> Result<Obstacle,
 fn empty_or_held<T: Plain>(ring: &Ring<T>) -> Result<Option<Obstacle>, Corrupt> {
     let (state, positions) = (ring.state(), ring.positions());
     let head = state.head.0.load(Ordering::SeqCst);
-    let tail = look(&state.tail.0);
+    // ORDERING: SeqCst [wait/W1]: a sleeper looks after it has registered; the cursors are moved before sleepers are looked for.
+    let tail = state.tail.0.load(Ordering::SeqCst);
     let (Some(front), Some(back)) = (positions.open_cursor(head), positions.cursor(tail)) else {
         return Err(bad_cursor(ring, head, tail));
     };
@@ -132,7 +133,8 @@ fn empty_or_held<T: Plain>(ring: &Ring<T>) -> Result<Option<Obstacle>, Corrupt> 
 fn full_or_held<T: Plain>(ring: &Ring<T>) -> Result<Option<Obstacle>, Corrupt> {
     let (state, positions) = (ring.state(), ring.positions());
     let tail = state.tail.0.load(Ordering::SeqCst);
-    let head = look(&state.head.0);
+    // ORDERING: SeqCst [wait/W1], as above.
+    let head = state.head.0.load(Ordering::SeqCst);
     let (Some(front), Some(back)) = (positions.open_cursor(head), positions.cursor(tail)) else {
         return Err(bad_cursor(ring, head, tail));
     };
@@ -157,16 +159,6 @@ fn full_or_held<T: Plain>(ring: &Ring<T>) -> Result<Option<Obstacle>, Corrupt> {
         },
     };
     Ok(Some(Obstacle::Held(Hold { position: before, word, holder })))
-}
-
-/// Reads the far cursor for a sleeper that has registered.
-fn look(cursor: &AtomicU64) -> u64 {
-    // ORDERING: SeqCst [wait/W1]: after the registration, in the one order of all SeqCst operations. The model checker knows no
-    // such order for loads; there, reading by an RMW stands for it.
-    #[cfg(not(ipc_loom))]
-    return cursor.load(Ordering::SeqCst);
-    #[cfg(ipc_loom)]
-    return cursor.fetch_add(0, Ordering::SeqCst);
 }
 
 fn bad_cursor<T: Plain>(ring: &Ring<T>, head: u64, tail: u64) -> Corrupt {
