@@ -8,8 +8,9 @@
 //! so tests, doc tests, examples and benches start children with no line of their own.
 //!
 //! A child is known by an environment variable ([`MARKER`]) *and* by what waits on its descriptor 0: a socket of packets
-//! whose next one is a launch. The variable alone does nothing. A launch by another user, or in a program that runs with the
-//! rights of another, is refused unread: its caller could have made it.
+//! whose next one is a launch. The variable alone does nothing, unless it names this process's parent: then something has
+//! gone wrong, and the process ends rather than run `main` as if it were no child. A launch by another user, or in a program
+//! that runs with the rights of another, is refused unread: its caller could have made it.
 //!
 //! # Steps
 //!
@@ -59,10 +60,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// The environment variable by which a child knows that it may be one. Its value is the way in and our version.
+/// The environment variable by which a child knows that it may be one. Its value is the way in, our version, and the pid of
+/// who started it.
 pub(crate) const MARKER: &str = "IPC_PROCESS_CHILD";
-const MARKER_BEFORE_MAIN: &str = concat!("before-main ", env!("CARGO_PKG_VERSION"));
-const MARKER_IN_MAIN: &str = concat!("in-main ", env!("CARGO_PKG_VERSION"));
+const BEFORE_MAIN: &str = "before-main";
+const IN_MAIN: &str = "in-main";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// How often a child that waits to begin looks whether its parent is still its parent.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -91,18 +94,16 @@ extern "C" fn start() {
     STARTED.store(crate::fork::watch().is_ok(), Ordering::Relaxed);
     // 1. Most processes are nobody's child: one look at the environment, nothing else.
     let Some(value) = std::env::var_os(MARKER) else { return };
-    let in_main = match value.to_str() {
-        Some(MARKER_BEFORE_MAIN) => false,
-        Some(MARKER_IN_MAIN) => true,
-        _ => return,
-    };
+    let Some((in_main, parent)) = value.to_str().and_then(read_marker) else { return };
     if Image::of_this_program().is_none() {
         return;
     }
-    let Some(is_from_this_user) = waiting_launch() else { return };
-    if image::is_privileged() || !is_from_this_user {
-        // Nothing that comes from there is believed; nor is `main` run for a child that its parent waits for.
-        std::process::exit(FAILED);
+    match waiting_launch() {
+        None if parent != exec::parent_pid() => return,
+        Some(true) if !image::is_privileged() => {}
+        // A launch that is not believed, or none although our parent says so: `main` is not run in its place, lest each
+        // child start children as its parent does.
+        _ => std::process::exit(FAILED),
     }
     match enter() {
         Ok(entered) if in_main => {
@@ -171,7 +172,7 @@ pub(crate) fn current() -> Option<&'static Current> {
 }
 
 /// Whether this program can start children, and how they enter: the value for [`MARKER`].
-pub(crate) fn for_children() -> Result<(&'static Image, &'static str), SpawnError> {
+pub(crate) fn for_children() -> Result<(&'static Image, String), SpawnError> {
     // Also keeps the start function: an object file that nothing refers to would not be linked in.
     let start = std::hint::black_box(&raw const START);
     if start.is_null() || !STARTED.load(Ordering::Relaxed) {
@@ -185,8 +186,20 @@ pub(crate) fn for_children() -> Result<(&'static Image, &'static str), SpawnErro
     }
     let image = Image::of_this_program().ok_or(SpawnError::NotAProgram { found: "a shared library" })?;
     can_be_started_again(image)?;
-    let marker = if ENTER_IN_MAIN.load(Ordering::Relaxed) { MARKER_IN_MAIN } else { MARKER_BEFORE_MAIN };
-    Ok((image, marker))
+    let way = if ENTER_IN_MAIN.load(Ordering::Relaxed) { IN_MAIN } else { BEFORE_MAIN };
+    Ok((image, format!("{way} {VERSION} {}", std::process::id())))
+}
+
+/// The way in (whether it is in `main`) and the parent's pid, if the marker is one of ours.
+fn read_marker(value: &str) -> Option<(bool, i32)> {
+    let (way, rest) = value.split_once(' ')?;
+    let (version, parent) = rest.split_once(' ')?;
+    let in_main = match way {
+        BEFORE_MAIN => false,
+        IN_MAIN => true,
+        _ => return None,
+    };
+    (version == VERSION).then_some((in_main, parent.parse().ok()?))
 }
 
 /// Whether `/proc/self/exe` is this program; asked once.
@@ -308,4 +321,19 @@ fn setup(step: Step, error: &std::io::Error) -> Refusal {
 fn refuse(socket: BorrowedFd<'_>, refusal: Refusal) {
     // If it cannot be sent, the exit code is all the parent gets.
     let _ = job::say_failed(socket, &Failure::Refused(refusal));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markers_are_read_back() {
+        assert_eq!(read_marker(&format!("in-main {VERSION} 4711")), Some((true, 4711)));
+        assert_eq!(read_marker(&format!("before-main {VERSION} 1")), Some((false, 1)));
+        for other in ["", "1", "before-main", "before-main 0.0.0 1", "elsewhere 0.1.0 1", "before-main  1"] {
+            assert_eq!(read_marker(other), None, "{other}");
+        }
+        assert_eq!(read_marker(&format!("before-main {VERSION} x")), None);
+    }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Order {
     pub(crate) keep: Keep,
     /// What the child gets as standard input, output and error in place of this process's.
     pub(crate) streams: [Option<OwnedFd>; 3],
-    pub(crate) marker: &'static str,
+    pub(crate) marker: String,
     pub(crate) answer: SyncSender<Result<Handle, SpawnError>>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn start(order: Order) -> Attempt {
     let Order { mut launch, mut arguments, streams, marker, keep, answer } = order;
     let started = prepare(&mut launch, &arguments, &streams).and_then(|(ours, theirs)| {
         // 4.
-        let pid = exec::start_self(theirs.as_fd(), door::MARKER, marker);
+        let pid = exec::start_self(theirs.as_fd(), door::MARKER, &marker);
         let pid = pid.map_err(|e| SpawnError::system("to start this program again (/proc/self/exe)", e))?;
         Ok(Started { pid, socket: ours })
     });

@@ -142,16 +142,18 @@ fn a_stray_marker_does_nothing() {
     };
     nix::unistd::write(&other, b"ipc-prc1 but no launch").expect("write");
     let (pipe, _writer) = std::io::pipe().expect("pipe");
+    let list_with = |pid: u32, stdin: Stdio| {
+        let marker = format!("before-main {} {pid}", env!("CARGO_PKG_VERSION"));
+        let mut run = Command::new(std::env::current_exe().expect("exe"));
+        let output = run.arg("--list").env("IPC_PROCESS_CHILD", marker).stdin(stdin).output().expect("run");
+        let text = String::from_utf8_lossy(&output.stdout).contains("a_stray_marker_does_nothing: test");
+        assert_eq!(text, output.status.success());
+        text
+    };
     for stdin in [Stdio::null(), Stdio::from(packets), Stdio::from(pipe)] {
-        let output = Command::new(std::env::current_exe().expect("exe"))
-            .arg("--list")
-            .env("IPC_PROCESS_CHILD", concat!("before-main ", env!("CARGO_PKG_VERSION")))
-            .stdin(stdin)
-            .output()
-            .expect("run");
-        assert!(output.status.success());
-        assert!(String::from_utf8_lossy(&output.stdout).contains("a_stray_marker_does_nothing: test"));
+        assert!(list_with(1, stdin), "runs as if it were not there");
     }
+    assert!(!list_with(std::process::id(), Stdio::null()), "a child without a launch never runs main");
 }
 
 /// Standard input is the parent's, given or inherited; without one it is at its end.

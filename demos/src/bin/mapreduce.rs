@@ -31,7 +31,7 @@ struct Arguments {
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// How many processes count; as many as there are processors, at most 16, unless set.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=48))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=128))]
     workers: Option<u32>,
     /// How many words to show.
     #[arg(long, default_value_t = 10)]

@@ -57,9 +57,15 @@ pub enum Failed {
     /// A block or the catalogue could not be locked.
     #[error("a shared array: {0}")]
     Lock(#[from] ipc_core::LockError),
-    /// A queue could not be set up or used.
-    #[error("a queue: {0}")]
-    Queue(Box<dyn std::error::Error + Send + Sync>),
+    /// No endpoint of the queue of reports for another worker.
+    #[error("the queue of reports: {0}")]
+    Endpoint(#[from] ipc_queue::EndpointError),
+    /// No report could be received.
+    #[error("receiving a report: {0}")]
+    Report(ipc_queue::RecvTimeoutError),
+    /// An order could not be sent.
+    #[error("sending an order: {0}")]
+    Order(Box<dyn std::error::Error + Send + Sync>),
     /// A worker could not be started.
     #[error("starting a worker: {0}")]
     Spawn(#[from] ipc_process::SpawnError),

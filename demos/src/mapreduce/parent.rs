@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipc_core::raw::Place;
 use ipc_core::{Array, SegmentOptions};
 use ipc_process::{ExitStatus, Process};
-use ipc_queue::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use ipc_queue::{Queue, Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
 use super::{Event, Failed, Input, Order, Outcome, Report, Share, worker};
 use crate::block::{Block, LongWord, Reason};
@@ -115,12 +115,14 @@ impl<'a> Parent<'a> {
         let catalogue = Catalogue::open(bytes)?;
         let ledger = Ledger::new(input.ranges(&catalogue, options.workers)?.into_iter());
         // All workers and this process attach to these; the rows of the dead are used again.
-        let members = SegmentOptions::default().members(options.workers + 16);
+        let rows = options.workers + 16;
+        let members = SegmentOptions::default().members(rows);
         let shared_catalogue = Array::place(Place::New, bytes.len(), &members)?;
         shared_catalogue.lock()?.copy_from_slice(bytes);
         let shared_ledger = Array::place(Place::New, ledger.records().len(), &members)?;
         shared_ledger.lock()?.copy_from_slice(ledger.records());
-        let (report_sender, reports) = bounded(4 * options.workers as usize)?;
+        let (report_sender, reports) =
+            Queue::options().members(rows).endpoints(rows).bounded(4 * options.workers as usize)?;
         let mut parent = Parent {
             outcome: Outcome { bytes: ledger.bytes_open(), ..Outcome::default() },
             catalogue,
@@ -168,7 +170,7 @@ impl<'a> Parent<'a> {
             match self.reports.recv_timeout(LOOK_AFTER) {
                 Ok(report) => self.hear(report)?,
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(error) => return Err(Failed::Queue(error.into())),
+                Err(error) => return Err(Failed::Report(error)),
             }
             self.replace_the_dead(on_event)?;
             let unpublished = self.seats.iter().map(|seat| seat.unpublished).sum::<u64>();
@@ -340,7 +342,7 @@ impl Seat {
     fn tell(&self, order: Order) -> Result<(), Failed> {
         match self.orders.try_send(order) {
             Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
-            Err(error) => Err(Failed::Queue(error.into())),
+            Err(error) => Err(Failed::Order(error.into())),
         }
     }
 

@@ -1,12 +1,13 @@
 //! A worker: counts the ranges that it is told to, and publishes what it found.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::ops::Range;
 use std::path::PathBuf;
 
 use ipc_core::raw::Guard;
 use ipc_core::{Array, ArrayError, LockError};
-use ipc_queue::{Receiver, Sender, TryRecvError};
+use ipc_queue::{Receiver, RecvError, SendError, Sender};
 
 use super::{Order, Report, Share};
 use crate::block::{Draft, Failure, LongWord, NoRoom, Reason};
@@ -42,7 +43,7 @@ pub(super) fn work(
     };
     let mut worker = Worker { ledger, catalogue, reader: Reader::new(Limits::STANDARD), desk };
     match worker.run() {
-        Ok(()) | Err(Stop::ParentGone) => Ok(()),
+        Err(Stop::NoMoreOrders) => Ok(()),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -50,8 +51,8 @@ pub(super) fn work(
 /// Why a worker stops.
 #[derive(Debug, thiserror::Error)]
 enum Stop {
-    #[error("the parent is gone")]
-    ParentGone,
+    #[error("no more orders")]
+    NoMoreOrders,
     #[error(transparent)]
     Array(#[from] ArrayError),
     #[error(transparent)]
@@ -61,7 +62,22 @@ enum Stop {
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
     #[error("receiving an order: {0}")]
-    Receive(String),
+    Receive(RecvError),
+    #[error("sending a report: {0}")]
+    Send(SendError<Report>),
+}
+
+/// The end of the orders is the end of the work, not an error; so is a parent that no longer listens.
+impl From<RecvError> for Stop {
+    fn from(error: RecvError) -> Stop {
+        if error.is_closed() { Stop::NoMoreOrders } else { Stop::Receive(error) }
+    }
+}
+
+impl From<SendError<Report>> for Stop {
+    fn from(error: SendError<Report>) -> Stop {
+        if error.is_closed() { Stop::NoMoreOrders } else { Stop::Send(error) }
+    }
 }
 
 struct Worker {
@@ -72,8 +88,9 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(&mut self) -> Result<(), Stop> {
-        while let Some(order) = self.desk.next_order()? {
+    fn run(&mut self) -> Result<Infallible, Stop> {
+        loop {
+            let order = self.desk.next_order()?;
             let record = self.ledger.get(order.range as usize)?;
             if record.state == Record::HELD && record.holder == self.desk.number {
                 self.desk.stand_still |= order.flags & Order::STAND_STILL != 0;
@@ -81,7 +98,6 @@ impl Worker {
                 self.desk.counted(order)?;
             }
         }
-        Ok(())
     }
 
     /// Counts a range of the line: the parts of one file after the other.
@@ -174,28 +190,19 @@ struct Desk {
 }
 
 impl Desk {
-    /// The next order for a range; `None` if there will be none. Before it waits for one, it publishes what there is.
-    fn next_order(&mut self) -> Result<Option<Order>, Stop> {
+    /// The next order for a range. Before it waits for one, it publishes what there is.
+    fn next_order(&mut self) -> Result<Order, Stop> {
         loop {
-            let next = match self.waiting.pop_front() {
-                Some(order) => Ok(order),
-                None => self.orders.try_recv(),
-            };
-            let order = match next {
-                Ok(order) => order,
-                Err(TryRecvError::Empty) if !self.draft.covers.is_empty() => {
+            let order = match self.waiting.pop_front() {
+                Some(order) => order,
+                None if !self.draft.covers.is_empty() && self.orders.is_empty() => {
                     self.publish(None)?;
                     continue;
                 }
-                Err(TryRecvError::Empty) => match self.orders.recv() {
-                    Ok(order) => order,
-                    Err(_) => return Ok(None),
-                },
-                Err(TryRecvError::Closed) => return Ok(None),
-                Err(error) => return Err(Stop::Receive(error.to_string())),
+                None => self.orders.recv()?,
             };
             match order.kind {
-                Order::RANGE => return Ok(Some(order)),
+                Order::RANGE => return Ok(order),
                 Order::MERGED => self.block_is_mine = true,
                 _ => {} // not an order of this program
             }
@@ -237,10 +244,9 @@ impl Desk {
     /// Publishes the draft, and `part` of a range with it.
     fn publish(&mut self, part: Option<Cover>) -> Result<(), Stop> {
         while !self.block_is_mine {
-            match self.orders.recv() {
-                Ok(order) if order.kind == Order::MERGED => self.block_is_mine = true,
-                Ok(order) => self.waiting.push_back(order),
-                Err(_) => return Err(Stop::ParentGone),
+            match self.orders.recv()? {
+                order if order.kind == Order::MERGED => self.block_is_mine = true,
+                order => self.waiting.push_back(order),
             }
         }
         self.draft.covers.extend(part);
@@ -258,7 +264,7 @@ impl Desk {
 
     fn report(&self, kind: u32, range: u32, len: u64) -> Result<(), Stop> {
         let report = Report { len, worker: self.number, kind, range, padding: 0 };
-        self.reports.send(report).map_err(|_| Stop::ParentGone)
+        Ok(self.reports.send(report)?)
     }
 }
 
@@ -270,8 +276,8 @@ fn stand_still(
     block: Guard<'_, [u8]>,
 ) -> Result<(), Stop> {
     let report = Report { len: 0, worker, kind: Report::STANDING, range: 0, padding: 0 };
-    reports.send(report).map_err(|_| Stop::ParentGone)?;
+    reports.send(report)?;
     while orders.recv().is_ok() {}
     drop(block);
-    Err(Stop::ParentGone)
+    Err(Stop::NoMoreOrders)
 }

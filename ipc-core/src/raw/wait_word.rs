@@ -106,6 +106,11 @@ impl Pause {
         Self { interval: RECHECK_FIRST, due: None }
     }
 
+    /// The interval before the next re-check.
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
     /// When the next re-check is due.
     pub fn due(&mut self) -> Deadline {
         *self.due.get_or_insert_with(|| shim::recheck(self.interval))

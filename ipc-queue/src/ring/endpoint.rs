@@ -259,7 +259,8 @@ impl<T: Plain> Endpoint<T> {
                 None => vain.look_at = Some(now + VAIN_FIRST),
                 Some(then) if now >= then => {
                     repaired = look_around(&self.ring, side, &obstacle(&self.ring, side)?, census, &self.turn)?;
-                    vain.look_at = Some(now + vain.pause.step());
+                    vain.look_at = Some(now + vain.pause.interval());
+                    vain.pause.advance();
                 }
                 Some(_) => {}
             }

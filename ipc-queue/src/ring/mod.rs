@@ -26,4 +26,6 @@ mod heap;
 #[cfg(any(test, ipc_loom))]
 pub use heap::{HeapRing, Member};
 #[cfg(all(test, not(ipc_loom)))]
+mod hostile;
+#[cfg(all(test, not(ipc_loom)))]
 mod tests;
