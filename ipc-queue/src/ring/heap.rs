@@ -77,6 +77,7 @@ impl<T: Plain> HeapRing<T> {
     }
 
     /// Whether a row of this side is owned.
+    #[cfg(ipc_loom)]
     pub fn anybody(&self, side: Role) -> bool {
         self.ring.anybody(side, 0).expect("no member scribbles")
     }

@@ -120,7 +120,8 @@ fn every_call_returns_while_a_peer_scribbles() {
                     let word = heap.word(offset).load(SeqCst);
                     let words = nasty(word);
                     let pick = next() as usize;
-                    heap.word(offset).store(if pick % 3 == 0 { next() } else { words[pick % words.len()] }, SeqCst);
+                    heap.word(offset)
+                        .store(if pick.is_multiple_of(3) { next() } else { words[pick % words.len()] }, SeqCst);
                 }
             });
             for _ in 0..20 {

@@ -121,7 +121,6 @@ fn victim_dies(case: &Case, n: u32, repairer_dies_at: u32, busy: bool) -> bool {
     assert!(lost <= case.lose_at_most, "lost {lost}: {what}");
     assert!(died || lost <= case.lose_at_most, "{what}");
     works_for_full_laps(&heap, &tx, &rx);
-    drop(victim);
     assert!(heap.join(A, Role::Both).is_ok() && heap.join(A, Role::Both).is_ok(), "a row leaked: {what}");
     died
 }

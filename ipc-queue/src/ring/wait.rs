@@ -22,7 +22,7 @@ use super::layout::Ring;
 use super::position::{CLOSED, Position};
 use super::repair::{Turn, look_around, look_everywhere};
 use super::slot::{Phase, SlotWord};
-use ipc_core::raw::{Backoff, Census, Pause, Slept};
+use ipc_core::raw::{Backoff, Census, Pause, Slept, WaitWord};
 use ipc_core::shim::{self, Ordering};
 use ipc_core::{Corrupt, Deadline, Plain};
 
@@ -284,7 +284,7 @@ impl<'a, T: Plain> Sleeper<'a, T> {
             // For the next attempt to deal with. If somebody scribbles it may fail for ever: not at full speed.
             Obstacle::Clear | Obstacle::Closed => {
                 self.cleared += 1;
-                if self.cleared % CLEARED == 0 { self.sleep_at_most(word, || false) } else { Slept::Woken }
+                if self.cleared.is_multiple_of(CLEARED) { self.sleep_at_most(word, || false) } else { Slept::Woken }
             }
             Obstacle::Nothing => {
                 self.hold = None;
@@ -294,10 +294,12 @@ impl<'a, T: Plain> Sleeper<'a, T> {
     }
 
     /// Sleeps for what no RMW announces, so that the wake may be lost: the bound is part of the protocol, not a re-check.
-    fn sleep_at_most(&mut self, word: &ipc_core::raw::WaitWord, ready: impl FnOnce() -> bool) -> Slept {
-        // In a model, where re-checks may be off, any deadline may expire at any time.
-        let bound = if cfg!(ipc_loom) { Deadline::after(self.pause.interval()) } else { self.pause.due() };
+    fn sleep_at_most(&mut self, word: &WaitWord, ready: impl FnOnce() -> bool) -> Slept {
+        let due = self.pause.due();
+        // A model has no clock, and its re-checks may be off: there, this sleep may end at any time.
+        let bound = if cfg!(ipc_loom) { Deadline::PASSED } else { due };
         match word.sleep(&mut self.pause, self.deadline.min(bound), ready) {
+            Slept::Deadline if due == Deadline::NEVER => Slept::Woken,
             Slept::Deadline if !self.deadline.has_passed() => {
                 self.pause.advance();
                 Slept::Recheck
