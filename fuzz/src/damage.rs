@@ -15,8 +15,10 @@
 use crate::input::Input;
 use ipc_core::{Array, AtomicArray, AtomicValue, Segment, Value, plain};
 use ipc_sync::Lock;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use std::fs::{File, Permissions};
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::sync::OnceLock;
 
 /// A struct with padding and several fields.
@@ -120,12 +122,14 @@ fn bytes_of(segment: &Segment) -> Vec<u8> {
     bytes
 }
 
-/// A file of these bytes, every one of them set aside: what a stranger might hand over.
+/// A file of these bytes, as safe as files can be: what is checked before the bytes are looked at is in order.
 pub(crate) fn file_of(bytes: &[u8]) -> File {
-    let flags = nix::sys::memfd::MFdFlags::MFD_CLOEXEC;
-    let fd = nix::sys::memfd::memfd_create(c"fuzz", flags).expect("a memfd");
+    let fd = memfd_create(c"fuzz", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING).expect("a memfd");
     let file = File::from(fd);
+    // A memfd starts with mode 0777.
+    file.set_permissions(Permissions::from_mode(0o600)).expect("chmod of a memfd");
     file.write_all_at(bytes, 0).expect("writing a memfd");
+    fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW)).expect("sealing a memfd");
     file
 }
 

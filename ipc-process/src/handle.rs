@@ -75,7 +75,7 @@ impl Handle {
         }
     }
 
-    pub(crate) fn signal(&self, what: wait::Send) -> Result<(), SignalError> {
+    pub(crate) fn signal(&self, what: wait::SignalKind) -> Result<(), SignalError> {
         let state = locked();
         let pidfd = state.children.get(&self.id).and_then(|record| record.pidfd.as_ref());
         match pidfd.map_or(Ok(()), |pidfd| wait::signal(pidfd.as_fd(), what)) {

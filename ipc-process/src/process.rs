@@ -8,7 +8,7 @@ use crate::luggage;
 use crate::message::{Launch, Report};
 use crate::start::Order;
 use crate::supervisor;
-use crate::sys::wait::Send as Signal;
+use crate::sys::wait::SignalKind;
 use crate::task::{self, Arguments, Task};
 use ipc_core::Deadline;
 use serde::Serialize;
@@ -203,7 +203,7 @@ impl<R> Process<R> {
     /// # Errors
     /// See [`SignalError`]. Success means that the signal was sent: [`wait`](Self::wait) for the end.
     pub fn kill(&self) -> Result<(), SignalError> {
-        self.handle.signal(Signal::Kill)
+        self.handle.signal(SignalKind::Kill)
     }
 
     /// Asks the process to end (SIGTERM), which it does at once unless its function handles that signal.
@@ -214,7 +214,7 @@ impl<R> Process<R> {
     /// # Errors
     /// See [`SignalError`].
     pub fn terminate(&self) -> Result<(), SignalError> {
-        self.handle.signal(Signal::Terminate)
+        self.handle.signal(SignalKind::Terminate)
     }
 
     /// Its pid. Once the process has ended and was waited for, the system may give it to another.

@@ -252,11 +252,7 @@ impl<T: Plain> QueueOptions<T> {
     }
 
     /// See [`Queue::new`].
-    #[expect(
-        clippy::new_ret_no_self,
-        clippy::wrong_self_convention,
-        reason = "a builder's last word, named as the shortcut"
-    )]
+    #[expect(clippy::new_ret_no_self, reason = "a builder's last word, named as the shortcut")]
     pub fn new(&self, capacity: usize) -> Result<Queue<T>, Error> {
         self.place(Place::New, capacity)
     }

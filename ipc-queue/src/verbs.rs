@@ -90,8 +90,7 @@ macro_rules! recv_verbs {
         pub fn recv(&self) -> Result<$t, RecvError> {
             match self.poll_recv() {
                 Ok(message) => Ok(message),
-                Err(Failure::WouldBlock) => self.wait_to_recv(Deadline::NEVER).map_err(RecvError::of),
-                Err(failure) => Err(RecvError::of(failure)),
+                Err(failure) => self.settle(failure, || Deadline::NEVER).map_err(RecvError::of),
             }
         }
 
@@ -123,10 +122,19 @@ macro_rules! recv_verbs {
 
         fn recv_until(&self, deadline: impl FnOnce() -> Deadline) -> Result<$t, RecvTimeoutError> {
             match self.poll_recv() {
-                Err(Failure::WouldBlock) => self.wait_to_recv(deadline()),
-                done => done,
+                Ok(message) => Ok(message),
+                Err(failure) => self.settle(failure, deadline).map_err(RecvTimeoutError::of),
             }
-            .map_err(RecvTimeoutError::of)
+        }
+
+        /// What to do about a first attempt that failed.
+        #[cold]
+        fn settle(&self, failure: Failure, deadline: impl FnOnce() -> Deadline) -> Result<$t, Failure> {
+            match failure {
+                // Closed as well: the dead may have claimed messages that can still be delivered.
+                Failure::WouldBlock | Failure::Closed => self.wait_to_recv(deadline()),
+                _ => Err(failure),
+            }
         }
 
         /// The messages as they come, waiting for each, until the queue is closed (or fails: an iterator cannot say).

@@ -107,7 +107,8 @@ fn closing_wakes_all_sleepers() {
         }
         // Closed before, while or after they fall asleep: the outcome is the same.
         std::thread::yield_now();
-        (full.close(), empty.close());
+        full.close();
+        empty.close();
     });
 }
 

@@ -52,6 +52,13 @@ pub struct Entry {
     pub control: Option<Fault>,
 }
 
+impl Entry {
+    /// Whether it is tried after and beside others, and they after and beside it.
+    pub fn is_combined(&self) -> bool {
+        self.case.is_empty() && self.control.is_none()
+    }
+}
+
 /// An object, its scene and its operations.
 pub struct Object<C> {
     name: &'static str,
@@ -92,7 +99,8 @@ impl<C> Object<C> {
         self.entry(function.into(), "", None, None, run)
     }
 
-    /// Registers a special case of an operation, with a scene of its own.
+    /// Registers a special case of an operation, with a scene of its own, in which others might wait for ever: it is not
+    /// combined with them.
     pub fn case(
         self,
         function: impl Into<Cow<'static, str>>,

@@ -5,7 +5,9 @@
 #![allow(clippy::print_stdout)]
 
 use ipc_tests::page::Page;
+use ipc_tests::refuse::refuse;
 use ipc_tests::step::{At, Fate, Fault, Limits, Peer, StepError, Sweep, Victim, Violation, judge, kill_everywhere};
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
@@ -325,7 +327,7 @@ fn a_frozen_victim_goes_on_when_told() {
 
 fn a_refused_trace_is_an_error() {
     let status = in_a_child(|| {
-        refuse_ptrace();
+        refuse(libc::SYS_ptrace, Errno::EPERM);
         let result = kill_everywhere(words::<1>, |_| (), |_| Ok("".into()));
         matches!(result, Err(StepError::Refused))
     });
@@ -387,21 +389,4 @@ fn in_a_child(body: impl FnOnce() -> bool) -> i32 {
 fn exit(status: i32) -> ! {
     // SAFETY: `_exit` returns to nobody and runs no handler.
     unsafe { libc::_exit(status) }
-}
-
-/// From here on `ptrace(2)` is EPERM for this process and its children.
-fn refuse_ptrace() {
-    let statement = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
-    let mut filter = [
-        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
-        statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, libc::SYS_ptrace as u32),
-        statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
-        statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ];
-    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-    // SAFETY: PR_SET_NO_NEW_PRIVS takes flags and touches no memory of ours.
-    assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
-    // SAFETY: `program` and the filter it points to live through the call, which copies them.
-    let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) };
-    assert_eq!(set, 0);
 }

@@ -1,7 +1,8 @@
 //! One child by its pidfd: is it dead, how did it die, signal it. `pidfd_open(2)`, `waitid(2)`, `pidfd_send_signal(2)`
 //!
 //! A pid may belong to somebody else once its process is reaped; a pidfd never does. A pid is used here only between
-//! `posix_spawn` and `pidfd_open`, while nobody can have reaped it.
+//! `posix_spawn` and `pidfd_open`, while nobody can have reaped it. rustix, not nix, whose `waitid` reaps a child that a
+//! real-time signal ended and then has no name for the signal but an error.
 
 use crate::ExitStatus;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -51,16 +52,16 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
 
 /// The signals that this crate sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Send {
+pub(crate) enum SignalKind {
     Kill,
     Terminate,
 }
 
 /// Sends a signal; a process that has ended needs none.
-pub(crate) fn signal(pidfd: BorrowedFd<'_>, what: Send) -> Result<()> {
+pub(crate) fn signal(pidfd: BorrowedFd<'_>, what: SignalKind) -> Result<()> {
     let signal = match what {
-        Send::Kill => Signal::KILL,
-        Send::Terminate => Signal::TERM,
+        SignalKind::Kill => Signal::KILL,
+        SignalKind::Terminate => Signal::TERM,
     };
     match pidfd_send_signal(pidfd, signal) {
         Err(Errno::SRCH) => Ok(()),

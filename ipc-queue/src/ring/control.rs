@@ -125,12 +125,8 @@ impl Control {
     /// A look whose result orders what is looked at next.
     pub fn look(&self) -> Signs {
         // ORDERING: SeqCst [ring/C1]: slots, rows and cursors changed before the change of this word are visible; pairs with
-        // the read-modify-writes below. [wait/W1]: a sleeper looks after it has registered; as in `wait.rs`, the model checker
-        // needs an RMW for that.
-        #[cfg(not(ipc_loom))]
-        return Signs(self.0.load(Ordering::SeqCst));
-        #[cfg(ipc_loom)]
-        return Signs(self.0.fetch_add(0, Ordering::SeqCst));
+        // the read-modify-writes below. [wait/W1]: a sleeper looks after it has registered.
+        Signs(self.0.load(Ordering::SeqCst))
     }
 
     /// Somebody of this role has its row now.

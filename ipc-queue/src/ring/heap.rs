@@ -60,7 +60,24 @@ impl<T: Plain> HeapRing<T> {
         Endpoint::join(self.ring, role, &self.member(row))
     }
 
+    /// The 64-bit word at a byte offset, to scribble on.
+    #[cfg(not(ipc_loom))]
+    pub fn word(&self, offset: usize) -> &ipc_core::shim::AtomicU64 {
+        assert!(offset.is_multiple_of(8) && offset + 8 <= self.layout.size());
+        // SAFETY: inside the allocation.
+        let at = unsafe { self.body.add(offset) };
+        // SAFETY: aligned; all accesses to the memory are atomic.
+        unsafe { at.cast().as_ref() }
+    }
+
+    /// Bytes of the ring.
+    #[cfg(not(ipc_loom))]
+    pub fn len_bytes(&self) -> usize {
+        self.layout.size()
+    }
+
     /// Whether a row of this side is owned.
+    #[cfg(ipc_loom)]
     pub fn anybody(&self, side: Role) -> bool {
         self.ring.anybody(side, 0).expect("no member scribbles")
     }

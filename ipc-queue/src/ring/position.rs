@@ -44,6 +44,8 @@ pub struct Positions {
     capacity: u64,
     index_mask: u64,
     lap_mask: u64,
+    /// All bits that a position may have.
+    known: u64,
     shift: u32,
 }
 
@@ -58,7 +60,8 @@ impl Positions {
         }
         let shift = u64::BITS - (capacity - 1).leading_zeros();
         let lap_bits = if POSITION_BITS - shift < LAP_BITS { POSITION_BITS - shift } else { LAP_BITS };
-        Some(Self { capacity, index_mask: (1 << shift) - 1, lap_mask: (1 << lap_bits) - 1, shift })
+        let (index_mask, lap_mask) = ((1 << shift) - 1, (1 << lap_bits) - 1);
+        Some(Self { capacity, index_mask, lap_mask, known: lap_mask << shift | index_mask, shift })
     }
 
     /// Slots in the ring.
@@ -117,8 +120,7 @@ impl Positions {
     /// Reads position bits that came from shared memory; `None` if no member wrote them.
     #[inline(always)]
     pub const fn checked(&self, bits: u64) -> Option<Position> {
-        let known = self.lap_mask << self.shift | self.index_mask;
-        if bits > known || bits & self.index_mask >= self.capacity { None } else { Some(Position(bits)) }
+        if bits > self.known || bits & self.index_mask >= self.capacity { None } else { Some(Position(bits)) }
     }
 
     /// Reads an open cursor; `None` if it is closed, or if no member wrote it. One comparison tells all of it but the index.

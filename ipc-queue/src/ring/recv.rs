@@ -14,8 +14,35 @@ use ipc_core::{Corrupt, Plain};
 
 impl<T: Plain> Endpoint<T> {
     /// Receives without waiting.
-    #[inline]
+    #[inline(always)]
     pub fn try_recv(&self) -> Result<T, Stop> {
+        match self.recv_at_once() {
+            Some(message) => Ok(message),
+            None => self.recv_slowly(),
+        }
+    }
+
+    /// The way without obstacles: nothing to notice, a committed message, nobody faster. `None` if it is not.
+    #[inline(always)]
+    fn recv_at_once(&self) -> Option<T> {
+        let (_entered, row) = self.enter().ok()?;
+        let state = self.ring.state();
+        if state.control.0.glance() != self.seen.get() {
+            return None;
+        }
+        // R1. Relaxed: a stale cursor fails its CAS.
+        let cursor = state.head.0.load(Ordering::Relaxed);
+        let position = self.ring.positions().open_cursor(cursor)?;
+        if self.word(position) != SlotWord::full(self.ring.positions(), position) {
+            return None;
+        }
+        self.claim_head(row, cursor, position).ok()?;
+        Some(self.empty(row, position))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn recv_slowly(&self) -> Result<T, Stop> {
         let (_entered, row) = self.enter()?;
         let (ring, state) = (&self.ring, self.ring.state());
         let positions = ring.positions();
@@ -24,60 +51,82 @@ impl<T: Plain> Endpoint<T> {
         {
             return Ok(message);
         }
-        // R1. Relaxed: a stale cursor fails its CAS.
         let mut cursor = state.head.0.load(Ordering::Relaxed);
         let mut rounds = Rounds::new();
         let mut tombs = 0;
-        let mut announced = false;
-        loop {
+        let stop = loop {
             let Some(position) = positions.open_cursor(cursor) else {
-                let corrupt = Corrupt { what: "the ring's head", found: cursor };
-                return Err(self.refuse(row, announced, corrupt.into()));
+                break Stop::Corrupt(Corrupt { what: "the ring's head", found: cursor });
             };
-            let slot = ring.slot(position);
-            // ORDERING: Acquire [ring/P1]: the payload is there; pairs with the commit S6.
-            let word = SlotWord(slot.word.load(Ordering::Acquire));
+            let word = self.word(position);
             let full = word == SlotWord::full(positions, position);
-            if !full && word != SlotWord::tomb(positions, position) {
-                let now = state.head.0.load(Ordering::Relaxed);
-                if now == cursor {
-                    return Err(self.refuse(row, announced, self.unready(position, word)));
-                }
-                cursor = now;
-            } else {
-                row.announce_recv(position); // R2.
-                announced = true;
-                step();
-                // R3. ORDERING: SeqCst [ring/H1]: publishes the announcement with the claim, and stands before the look at
-                // the sleepers [wait/W1]. On failure Relaxed, as for R1.
-                let next = positions.next(position).cursor();
-                match state.head.0.compare_exchange(cursor, next, Ordering::SeqCst, Ordering::Relaxed) {
-                    Ok(_) => {
-                        step();
-                        row.own_recv(position); // R4.
-                        shim::program_order();
-                        step();
-                        if full {
-                            let message = read(slot); // R5.
-                            self.acknowledge(slot, position);
-                            return Ok(message);
-                        }
-                        self.acknowledge(slot, position);
+            cursor = if full || word == SlotWord::tomb(positions, position) {
+                match self.claim_head(row, cursor, position) {
+                    Ok(_) if full => return Ok(self.empty(row, position)),
+                    Ok(next) => {
                         // A TOMB is nobody's message. Only a scribbler can store more of them than there are slots.
+                        self.clear(row, position);
                         tombs += 1;
                         if tombs > positions.capacity() {
-                            return Err(self.refuse(row, announced, Stop::WouldBlock));
+                            break Stop::WouldBlock;
                         }
                         cursor = next;
                         continue;
                     }
-                    Err(now) => cursor = now,
+                    Err(now) => now,
                 }
-            }
+            } else {
+                match state.head.0.load(Ordering::Relaxed) {
+                    now if now == cursor => break self.unready(position, word),
+                    now => now,
+                }
+            };
             if !rounds.another() {
-                return Err(self.refuse(row, announced, Stop::WouldBlock));
+                break Stop::WouldBlock;
             }
-        }
+        };
+        // An announcement left standing would look like a bystander's.
+        row.retract();
+        Err(stop)
+    }
+
+    #[inline(always)]
+    fn word(&self, position: Position) -> SlotWord {
+        // ORDERING: Acquire [ring/P1]: the payload is there; pairs with the commit S6.
+        SlotWord(self.ring.slot(position).word.load(Ordering::Acquire))
+    }
+
+    /// Announces and claims: the cursor that follows, or if somebody was faster, the head as it is now.
+    #[inline(always)]
+    fn claim_head(&self, row: &EndpointRow, cursor: u64, position: Position) -> Result<u64, u64> {
+        row.announce_recv(position); // R2.
+        step();
+        let next = self.ring.positions().next(position).cursor();
+        // R3. ORDERING: SeqCst [ring/H1]: publishes the announcement with the claim, and stands before the look at the sleepers
+        // [wait/W1]. On failure Relaxed, as for R1.
+        self.ring.state().head.0.compare_exchange(cursor, next, Ordering::SeqCst, Ordering::Relaxed)?;
+        step();
+        Ok(next)
+    }
+
+    /// Reads the claimed slot, acknowledges and wakes.
+    #[inline(always)]
+    fn empty(&self, row: &EndpointRow, position: Position) -> T {
+        row.own_recv(position); // R4.
+        shim::program_order();
+        step();
+        let slot = self.ring.slot(position);
+        let message = read(slot); // R5.
+        self.acknowledge(slot, position);
+        message
+    }
+
+    /// As [`empty`](Self::empty), for a TOMB.
+    fn clear(&self, row: &EndpointRow, position: Position) {
+        row.own_recv(position);
+        shim::program_order();
+        step();
+        self.acknowledge(self.ring.slot(position), position);
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 //!
 //! Whoever waits looks around, never a timer or a thread of its own, and asks the system only about endpoints that the words
 //! in shared memory make suspicious: those whose intents cover the position in front, those that look as if in the middle of
-//! something, and one peer.
+//! something, and one endpoint on each side in turn.
 
 use super::control::Role;
 use super::layout::Ring;
@@ -27,12 +27,13 @@ const ASKS: usize = 4;
 pub struct Turn {
     row: Cell<u32>,
     peer: Cell<u32>,
+    anybody: Cell<u32>,
 }
 
 impl Turn {
     /// Starts at a row, best one's own, so that waiters spread out.
     pub fn new(row: u32) -> Self {
-        Self { row: Cell::new(row), peer: Cell::new(row) }
+        Self { row: Cell::new(row), peer: Cell::new(row), anybody: Cell::new(row) }
     }
 
     pub(super) fn peer(&self) -> u32 {
@@ -59,7 +60,9 @@ pub(super) fn look_around<T: Plain>(
         _ => false,
     };
     repaired |= look_at_window(ring, census, turn)?;
-    repaired |= look_at_peer(ring, side.other(), census, turn)?;
+    // The death of the last peer must not go unnoticed for long; nor, for ever, that of a sleeper, whose count costs wakers.
+    repaired |= look_at_one(ring, side.other(), census, &turn.peer)?;
+    repaired |= look_at_one(ring, Role::Both, census, &turn.anybody)?;
     Ok(repaired)
 }
 
@@ -128,14 +131,14 @@ fn look_at_window<T: Plain>(ring: &Ring<T>, census: &impl Census, turn: &Turn) -
     Ok(repaired)
 }
 
-/// One peer, the same as last time while it lives: the death of the last one must not go unnoticed.
-fn look_at_peer<T: Plain>(ring: &Ring<T>, side: Role, census: &impl Census, turn: &Turn) -> Result<bool, Corrupt> {
+/// One living endpoint on this side, another each time, and all the dead ones before it.
+fn look_at_one<T: Plain>(ring: &Ring<T>, side: Role, census: &impl Census, turn: &Cell<u32>) -> Result<bool, Corrupt> {
     let mut repaired = false;
-    for (index, row) in ring.rows_from(turn.peer.get()) {
+    for (index, row) in ring.rows_from(turn.get().wrapping_add(1)) {
         if let Held::By(owner, role) = row.owner().held()?
             && role.includes(side)
         {
-            turn.peer.set(index);
+            turn.set(index);
             if !ask(ring, owner, census)? {
                 break;
             }

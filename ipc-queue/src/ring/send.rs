@@ -13,73 +13,105 @@ use ipc_core::{Corrupt, Plain};
 
 impl<T: Plain> Endpoint<T> {
     /// Sends without waiting.
-    #[inline]
+    #[inline(always)]
     pub fn try_send(&self, message: T) -> Result<(), Stop> {
-        let (_entered, row) = self.enter()?;
-        let (ring, state) = (&self.ring, self.ring.state());
-        let positions = ring.positions();
+        if self.send_at_once(&message) { Ok(()) } else { self.send_slowly(&message) }
+    }
+
+    /// The way without obstacles: nothing to notice, a free slot, nobody faster. False if it is not.
+    #[inline(always)]
+    fn send_at_once(&self, message: &T) -> bool {
+        let Ok((_entered, row)) = self.enter() else { return false };
+        let state = self.ring.state();
         if state.control.0.glance() != self.seen.get() {
-            self.look_up_to_send()?;
+            return false;
         }
         // S1. Relaxed: a stale cursor fails its CAS.
-        let mut cursor = state.tail.0.load(Ordering::Relaxed);
-        let mut rounds = Rounds::new();
-        let mut announced = false;
-        loop {
-            let Some(position) = positions.open_cursor(cursor) else {
-                return Err(self.refuse(row, announced, closed_or_corrupt(self, cursor)));
-            };
-            let slot = ring.slot(position);
-            // ORDERING: Acquire [ring/A1]: the last receiver has read the payload; pairs with its acknowledgement.
-            let word = SlotWord(slot.word.load(Ordering::Acquire));
-            if word != SlotWord::empty(positions, position) {
-                let now = state.tail.0.load(Ordering::Relaxed);
-                if now == cursor {
-                    return Err(self.refuse(row, announced, occupied(self, position, word)));
-                }
-                cursor = now;
-            } else {
-                row.announce_send(position); // S2.
-                announced = true;
-                step();
-                // S3. ORDERING: SeqCst [ring/T1]: publishes the announcement with the claim, and stands before the look at
-                // the sleepers [wait/W1]. On failure Relaxed, as for S1.
-                let next = positions.next(position).cursor();
-                match state.tail.0.compare_exchange(cursor, next, Ordering::SeqCst, Ordering::Relaxed) {
-                    Ok(_) => {
-                        step();
-                        row.own_send(position); // S4.
-                        shim::program_order();
-                        step();
-                        // S5.
-                        slot.payload.with_mut(|payload| {
-                            // SAFETY: in the mapping and aligned. slot.rs invariant 1: the claim of S3 gives this slot's
-                            // payload to this thread until S6, and [ring/A1] says that its last reader is done.
-                            unsafe { store_plain(payload.cast::<T>(), message) };
-                        });
-                        step();
-                        // S6. ORDERING: Release [ring/P1]: publishes the payload; pairs with the Acquire of R1.
-                        slot.word.store(SlotWord::full(positions, position).0, Ordering::Release);
-                        step();
-                        state.rx.notify(1); // S7.
-                        return Ok(());
-                    }
-                    Err(now) => cursor = now,
-                }
+        let cursor = state.tail.0.load(Ordering::Relaxed);
+        match self.ring.positions().open_cursor(cursor) {
+            Some(position) if self.is_free(position).is_ok() && self.claim_tail(row, cursor, position).is_ok() => {
+                self.fill(row, position, message);
+                true
             }
-            if !rounds.another() {
-                return Err(self.refuse(row, announced, Stop::WouldBlock));
-            }
+            _ => false,
         }
     }
 
-    /// Ends an operation that claimed nothing.
-    #[inline]
-    pub(super) fn refuse(&self, row: &EndpointRow, announced: bool, stop: Stop) -> Stop {
-        if announced {
-            row.retract();
+    #[cold]
+    #[inline(never)]
+    fn send_slowly(&self, message: &T) -> Result<(), Stop> {
+        let (_entered, row) = self.enter()?;
+        let state = self.ring.state();
+        if state.control.0.glance() != self.seen.get() {
+            self.look_up_to_send()?;
         }
-        stop
+        let mut cursor = state.tail.0.load(Ordering::Relaxed);
+        let mut rounds = Rounds::new();
+        let stop = loop {
+            let Some(position) = self.ring.positions().open_cursor(cursor) else {
+                break self.closed_or_corrupt(cursor);
+            };
+            cursor = match self.is_free(position) {
+                Ok(()) => match self.claim_tail(row, cursor, position) {
+                    Ok(()) => {
+                        self.fill(row, position, message);
+                        return Ok(());
+                    }
+                    Err(now) => now,
+                },
+                Err(word) => match state.tail.0.load(Ordering::Relaxed) {
+                    now if now == cursor => break self.occupied(position, word),
+                    now => now,
+                },
+            };
+            if !rounds.another() {
+                break Stop::WouldBlock;
+            }
+        };
+        // An announcement left standing would look like a bystander's.
+        row.retract();
+        Err(stop)
+    }
+
+    /// Whether a sender may claim the position, if it is the tail's; else what its slot holds.
+    #[inline(always)]
+    fn is_free(&self, position: Position) -> Result<(), SlotWord> {
+        // ORDERING: Acquire [ring/A1]: the last receiver has read the payload; pairs with its acknowledgement.
+        let word = SlotWord(self.ring.slot(position).word.load(Ordering::Acquire));
+        if word == SlotWord::empty(self.ring.positions(), position) { Ok(()) } else { Err(word) }
+    }
+
+    /// Announces and claims; if somebody was faster, the tail as it is now.
+    #[inline(always)]
+    fn claim_tail(&self, row: &EndpointRow, cursor: u64, position: Position) -> Result<(), u64> {
+        row.announce_send(position); // S2.
+        step();
+        let next = self.ring.positions().next(position).cursor();
+        // S3. ORDERING: SeqCst [ring/T1]: publishes the announcement with the claim, and stands before the look at the sleepers
+        // [wait/W1]. On failure Relaxed, as for S1.
+        self.ring.state().tail.0.compare_exchange(cursor, next, Ordering::SeqCst, Ordering::Relaxed)?;
+        step();
+        Ok(())
+    }
+
+    /// Writes into the claimed slot, commits and wakes.
+    #[inline(always)]
+    fn fill(&self, row: &EndpointRow, position: Position, message: &T) {
+        row.own_send(position); // S4.
+        shim::program_order();
+        step();
+        let slot = self.ring.slot(position);
+        // S5.
+        slot.payload.with_mut(|payload| {
+            // SAFETY: in the mapping and aligned. slot.rs invariant 1: the claim of S3 gives this slot's payload to this thread
+            // until S6, and [ring/A1] says that its last reader is done.
+            unsafe { store_plain(payload.cast::<T>(), *message) };
+        });
+        step();
+        // S6. ORDERING: Release [ring/P1]: publishes the payload; pairs with the Acquire of R1.
+        slot.word.store(SlotWord::full(self.ring.positions(), position).0, Ordering::Relaxed);
+        step();
+        self.ring.state().rx.notify(1); // S7.
     }
 
     /// Something changed since this endpoint last looked.
@@ -92,24 +124,22 @@ impl<T: Plain> Endpoint<T> {
         self.seen.set(signs);
         Ok(())
     }
-}
 
-/// The tail is not an open cursor.
-#[cold]
-fn closed_or_corrupt<T: Plain>(endpoint: &Endpoint<T>, cursor: u64) -> Stop {
-    match endpoint.ring.positions().cursor(cursor) {
-        Some(_) if cursor & CLOSED != 0 => Stop::Closed,
-        _ => Stop::Corrupt(Corrupt { what: "the ring's tail", found: cursor }),
+    /// The tail is not an open cursor.
+    fn closed_or_corrupt(&self, cursor: u64) -> Stop {
+        match self.ring.positions().cursor(cursor) {
+            Some(_) if cursor & CLOSED != 0 => Stop::Closed,
+            _ => Stop::Corrupt(Corrupt { what: "the ring's tail", found: cursor }),
+        }
     }
-}
 
-/// The tail stands at `position` and its slot is not free: it must be as the lap before left it.
-#[cold]
-fn occupied<T: Plain>(endpoint: &Endpoint<T>, position: Position, word: SlotWord) -> Stop {
-    let positions = endpoint.ring.positions();
-    if word.phase().is_some() && word.lap() == positions.lap(positions.lap_before(position)) {
-        Stop::WouldBlock
-    } else {
-        Stop::Corrupt(Corrupt { what: "a slot of the ring", found: word.0 })
+    /// The tail stands at `position` and its slot is not free: it must be as the lap before left it.
+    fn occupied(&self, position: Position, word: SlotWord) -> Stop {
+        let positions = self.ring.positions();
+        if word.phase().is_some() && word.lap() == positions.lap(positions.lap_before(position)) {
+            Stop::WouldBlock
+        } else {
+            Stop::Corrupt(Corrupt { what: "a slot of the ring", found: word.0 })
+        }
     }
 }

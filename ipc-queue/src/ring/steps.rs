@@ -9,9 +9,9 @@
 pub(super) fn step() {}
 
 #[cfg(any(test, ipc_loom))]
-pub(super) use on::step;
+pub use on::dying_at;
 #[cfg(any(test, ipc_loom))]
-pub use on::{Died, dying_at};
+pub(super) use on::step;
 
 #[cfg(any(test, ipc_loom))]
 mod on {

@@ -121,7 +121,6 @@ fn victim_dies(case: &Case, n: u32, repairer_dies_at: u32, busy: bool) -> bool {
     assert!(lost <= case.lose_at_most, "lost {lost}: {what}");
     assert!(died || lost <= case.lose_at_most, "{what}");
     works_for_full_laps(&heap, &tx, &rx);
-    drop(victim);
     assert!(heap.join(A, Role::Both).is_ok() && heap.join(A, Role::Both).is_ok(), "a row leaked: {what}");
     died
 }
@@ -372,6 +371,65 @@ fn what_the_last_dead_receiver_held_is_delivered_before_closed() {
     tx.leave();
     assert_eq!(rx.recv_until(Deadline::NEVER, &heap.member(B)), Ok(1));
     assert_eq!(rx.recv_until(Deadline::NEVER, &heap.member(B)), Err(Stop::Closed));
+}
+
+/// The sender's way is barred by a message that only a receiver could take, and there is none: whoever repaired died before
+/// it set the hint.
+#[test]
+fn a_message_to_redeliver_and_no_receiver_is_closed() {
+    for n in 1..40 {
+        let heap = ring(1);
+        let tx = heap.join(A, Role::Sender).unwrap();
+        let dead = heap.join(VICTIM, Role::Receiver).unwrap();
+        tx.try_send(1).unwrap();
+        assert!(dying_at(3, || dead.try_recv()).is_err());
+        heap.bury(VICTIM);
+        let _ = dying_at(n, || repair(&heap));
+        let end = tx.send_until(2, Deadline::after(Duration::from_secs(30)), &heap.member(A));
+        assert_eq!(end, Err(Stop::Closed), "repairer died at {n}");
+    }
+}
+
+/// D1 to D5: whoever dies while it takes a message that another one died over.
+#[test]
+fn a_taker_of_a_redelivered_message_dies_at_every_step() {
+    const OTHER: u16 = 3;
+    for n in 1.. {
+        let heap = ring(2);
+        let (tx, rx) = (heap.join(A, Role::Sender).unwrap(), heap.join(B, Role::Receiver).unwrap());
+        let (first, second) = (heap.join(VICTIM, Role::Receiver).unwrap(), heap.join(OTHER, Role::Receiver).unwrap());
+        tx.try_send(1).unwrap();
+        tx.try_send(2).unwrap();
+        assert!(dying_at(3, || first.try_recv()).is_err());
+        heap.bury(VICTIM);
+        repair(&heap);
+        let taken = dying_at(n, || second.try_recv());
+        heap.bury(OTHER);
+        repair(&heap);
+        let got = drain(&rx);
+        // Acknowledged, the message may have died with its taker; before, it comes again.
+        assert!(got == [1, 2] || (n >= 4 && got == [2]), "{n}: {got:?}");
+        works_for_full_laps(&heap, &tx, &rx);
+        if taken.is_ok() {
+            assert!(n > 4 && taken == Ok(Ok(1)));
+            break;
+        }
+    }
+}
+
+/// A receiver was killed in its sleep: wakers make a system call too many until somebody notices.
+#[test]
+fn a_dead_sleepers_count_is_taken_back() {
+    let heap = ring(2);
+    let rx = heap.join(B, Role::Receiver).unwrap();
+    let _dead = heap.join(VICTIM, Role::Receiver).unwrap();
+    let _tx = heap.join(A, Role::Sender).unwrap();
+    heap.ring().state().rx.waiters().register();
+    heap.bury(VICTIM);
+    for _ in 0..4 {
+        let _ = rx.recv_until(Deadline::after(Duration::from_millis(5)), &heap.member(B));
+    }
+    assert_eq!(heap.ring().state().rx.waiters().count(), 0);
 }
 
 #[test]

@@ -22,8 +22,8 @@ use super::layout::Ring;
 use super::position::{CLOSED, Position};
 use super::repair::{Turn, look_around, look_everywhere};
 use super::slot::{Phase, SlotWord};
-use ipc_core::raw::{Backoff, Census, Pause, Slept};
-use ipc_core::shim::{self, AtomicU64, Ordering};
+use ipc_core::raw::{Backoff, Census, Pause, Slept, WaitWord};
+use ipc_core::shim::{self, Ordering};
 use ipc_core::{Corrupt, Deadline, Plain};
 
 /// Why the next attempt on one side would not succeed.
@@ -106,7 +106,8 @@ pub(super) fn obstacle<T: Plain>(ring: &Ring<T>, side: Role) -> Result<Obstacle,
 fn empty_or_held<T: Plain>(ring: &Ring<T>) -> Result<Option<Obstacle>, Corrupt> {
     let (state, positions) = (ring.state(), ring.positions());
     let head = state.head.0.load(Ordering::SeqCst);
-    let tail = look(&state.tail.0);
+    // ORDERING: SeqCst [wait/W1]: a sleeper looks after it has registered; the cursors are moved before sleepers are looked for.
+    let tail = state.tail.0.load(Ordering::SeqCst);
     let (Some(front), Some(back)) = (positions.open_cursor(head), positions.cursor(tail)) else {
         return Err(bad_cursor(ring, head, tail));
     };
@@ -132,7 +133,8 @@ fn empty_or_held<T: Plain>(ring: &Ring<T>) -> Result<Option<Obstacle>, Corrupt> 
 fn full_or_held<T: Plain>(ring: &Ring<T>) -> Result<Option<Obstacle>, Corrupt> {
     let (state, positions) = (ring.state(), ring.positions());
     let tail = state.tail.0.load(Ordering::SeqCst);
-    let head = look(&state.head.0);
+    // ORDERING: SeqCst [wait/W1], as above.
+    let head = state.head.0.load(Ordering::SeqCst);
     let (Some(front), Some(back)) = (positions.open_cursor(head), positions.cursor(tail)) else {
         return Err(bad_cursor(ring, head, tail));
     };
@@ -157,16 +159,6 @@ fn full_or_held<T: Plain>(ring: &Ring<T>) -> Result<Option<Obstacle>, Corrupt> {
         },
     };
     Ok(Some(Obstacle::Held(Hold { position: before, word, holder })))
-}
-
-/// Reads the far cursor for a sleeper that has registered.
-fn look(cursor: &AtomicU64) -> u64 {
-    // ORDERING: SeqCst [wait/W1]: after the registration, in the one order of all SeqCst operations. The model checker knows no
-    // such order for loads; there, reading by an RMW stands for it.
-    #[cfg(not(ipc_loom))]
-    return cursor.load(Ordering::SeqCst);
-    #[cfg(ipc_loom)]
-    return cursor.fetch_add(0, Ordering::SeqCst);
 }
 
 fn bad_cursor<T: Plain>(ring: &Ring<T>, head: u64, tail: u64) -> Corrupt {
@@ -227,7 +219,7 @@ pub fn wait<T: Plain, R, E: Obstructed>(
             continue;
         }
         let obstacle = obstacle(ring, side)?;
-        if obstacle == Obstacle::Closed || obstacle == Obstacle::Nothing && deserted(ring, side, turn)? {
+        if obstacle == Obstacle::Closed || deserted(ring, side, &obstacle, turn)? {
             if side == Role::Receiver && look_everywhere(ring, census)? {
                 continue;
             }
@@ -243,10 +235,15 @@ pub fn wait<T: Plain, R, E: Obstructed>(
     }
 }
 
-/// Whether nobody is left on the other side, and still nothing is to be done for it.
-fn deserted<T: Plain>(ring: &Ring<T>, side: Role, turn: &Turn) -> Result<bool, Corrupt> {
-    // Looked at after the rows: what a sender left behind before it left is seen.
-    Ok(ring.deserted(side.other(), turn.peer())? && obstacle(ring, side)? == Obstacle::Nothing)
+/// Whether only the other side could end this wait, and nobody is left there.
+fn deserted<T: Plain>(ring: &Ring<T>, side: Role, obstacle: &Obstacle, turn: &Turn) -> Result<bool, Corrupt> {
+    let theirs = match obstacle {
+        Obstacle::Nothing => true,
+        Obstacle::Held(hold) => hold.holder == Holder::AnyReceiver,
+        _ => false,
+    };
+    // Looked at once more after the rows: what a sender left behind before it left is seen.
+    Ok(theirs && ring.deserted(side.other(), turn.peer())? && self::obstacle(ring, side)? == *obstacle)
 }
 
 /// One wait: what it waits for and for how long.
@@ -287,7 +284,7 @@ impl<'a, T: Plain> Sleeper<'a, T> {
             // For the next attempt to deal with. If somebody scribbles it may fail for ever: not at full speed.
             Obstacle::Clear | Obstacle::Closed => {
                 self.cleared += 1;
-                if self.cleared % CLEARED == 0 { self.sleep_at_most(word, || false) } else { Slept::Woken }
+                if self.cleared.is_multiple_of(CLEARED) { self.sleep_at_most(word, || false) } else { Slept::Woken }
             }
             Obstacle::Nothing => {
                 self.hold = None;
@@ -297,10 +294,12 @@ impl<'a, T: Plain> Sleeper<'a, T> {
     }
 
     /// Sleeps for what no RMW announces, so that the wake may be lost: the bound is part of the protocol, not a re-check.
-    fn sleep_at_most(&mut self, word: &ipc_core::raw::WaitWord, ready: impl FnOnce() -> bool) -> Slept {
-        // In a model, where re-checks may be off, any deadline may expire at any time.
-        let bound = if cfg!(ipc_loom) { Deadline::after(self.pause.interval()) } else { self.pause.due() };
+    fn sleep_at_most(&mut self, word: &WaitWord, ready: impl FnOnce() -> bool) -> Slept {
+        let due = self.pause.due();
+        // A model has no clock, and its re-checks may be off: there, this sleep may end at any time.
+        let bound = if cfg!(ipc_loom) { Deadline::PASSED } else { due };
         match word.sleep(&mut self.pause, self.deadline.min(bound), ready) {
+            Slept::Deadline if due == Deadline::NEVER => Slept::Woken,
             Slept::Deadline if !self.deadline.has_passed() => {
                 self.pause.advance();
                 Slept::Recheck

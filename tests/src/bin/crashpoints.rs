@@ -121,9 +121,13 @@ fn rows<'a>(registry: &'a Registry, arguments: &Arguments) -> Vec<Row<'a>> {
         for (operation, entry) in subject.entries().into_iter().enumerate() {
             let text = format!("{} {}", subject.name(), title(&entry));
             for part in Part::ALL {
-                let fits = (part == Part::Control) == entry.control.is_some();
-                let can = part != Part::Peer || subject.has_memory();
-                if fits && can && arguments.wants(part) && text.contains(&arguments.op) {
+                let fits = match part {
+                    Part::Alone => entry.control.is_none(),
+                    Part::After => entry.is_combined(),
+                    Part::Peer => entry.is_combined() && subject.has_memory(),
+                    Part::Control => entry.control.is_some(),
+                };
+                if fits && arguments.wants(part) && text.contains(&arguments.op) {
                     rows.push(Row { subject, operation, entry: entry.clone(), part });
                 }
             }
@@ -180,7 +184,7 @@ fn progress(rows: u64) -> ProgressBar {
 /// Runs one row: one sweep, or one for each partner.
 fn sweep(row: &Row<'_>, bound: Duration) -> Result<Report, StepError> {
     let entries = row.subject.entries();
-    let partners = (0..entries.len()).filter(|&other| entries[other].control.is_none());
+    let partners = (0..entries.len()).filter(|&other| entries[other].is_combined());
     let modes: Vec<Mode> = match row.part {
         Part::Alone | Part::Control => vec![Mode::Alone],
         Part::After => partners.map(Mode::After).collect(),

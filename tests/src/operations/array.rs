@@ -2,15 +2,12 @@
 //!
 //! Elements are words, so one is replaced whole or not at all; several are told when half are.
 
-use super::locked::{self, REPLACED, Scene, pair};
+use super::locked::{self, REPLACED, Scene};
 use crate::registry::{Object, Registry};
 use crate::step::{Finding, Violation};
-use ipc_core::raw::Guard;
-use ipc_core::{Array, AtomicArray, LockError};
+use ipc_core::raw::Census;
+use ipc_core::{Array, AtomicArray};
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::{Duration, Instant};
-
-pair!(Array<u64>, [u64], "Array", |segment| Array::new_in(segment, 2));
 
 type Words = Scene<Array<u64>>;
 
@@ -30,6 +27,7 @@ pub fn register(registry: &mut Registry) {
     );
     registry.add(
         Object::new("Array of one", Single::new, Single::check)
+            .arrive(|single| _ = single.0.segment().me().expect("a row is free"))
             .operation("Array::set", |single| drop(single.0.set(0, 1)))
             .operation("Array::update", |single| drop(single.0.update(0, |word| *word += 1))),
     );

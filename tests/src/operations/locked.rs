@@ -8,68 +8,15 @@
 
 use super::ledger::{Books, Ledger};
 use crate::child::{Child, Step, die};
+use crate::pair::{Pair, mend};
 use crate::registry::Object;
 use crate::step::{Finding, Violation};
 use crate::view::View;
-use ipc_core::raw::{Census, Guard, Guarded};
+use ipc_core::raw::{Census, Guard};
 use ipc_core::{Cause, LockError, Segment};
 use nix::sys::signal::Signal;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
-
-/// A handle of two words behind a lock.
-pub trait Pair: Sized + 'static {
-    /// What the guard gives access to.
-    type Words: ?Sized + Guarded + AsRef<[u64]> + AsMut<[u64]>;
-    /// Name of the type.
-    const NAME: &'static str;
-    /// Two zero words in this segment.
-    fn make(segment: &Segment) -> Self;
-    /// As the method of this name.
-    fn lock(&self) -> Result<Guard<'_, Self::Words>, LockError>;
-    /// As the method of this name.
-    fn try_lock(&self) -> Result<Guard<'_, Self::Words>, LockError>;
-    /// As the method of this name.
-    fn lock_timeout(&self, timeout: Duration) -> Result<Guard<'_, Self::Words>, LockError>;
-    /// As the method of this name.
-    fn lock_deadline(&self, deadline: Instant) -> Result<Guard<'_, Self::Words>, LockError>;
-    /// As the method of this name.
-    fn recover(&self, repair: impl FnOnce(&mut Self::Words)) -> Result<Guard<'_, Self::Words>, LockError>;
-    /// As the method of this name.
-    fn is_inconsistent(&self) -> bool;
-}
-
-/// Implements [`Pair`] by the methods of the type itself.
-macro_rules! pair {
-    ($handle:ty, $words:ty, $name:literal, $make:expr) => {
-        impl $crate::operations::locked::Pair for $handle {
-            type Words = $words;
-            const NAME: &'static str = $name;
-            fn make(segment: &ipc_core::Segment) -> Self {
-                $make(segment).expect("two words fit")
-            }
-            fn lock(&self) -> Result<Guard<'_, $words>, LockError> {
-                self.lock()
-            }
-            fn try_lock(&self) -> Result<Guard<'_, $words>, LockError> {
-                self.try_lock()
-            }
-            fn lock_timeout(&self, timeout: Duration) -> Result<Guard<'_, $words>, LockError> {
-                self.lock_timeout(timeout)
-            }
-            fn lock_deadline(&self, deadline: Instant) -> Result<Guard<'_, $words>, LockError> {
-                self.lock_deadline(deadline)
-            }
-            fn recover(&self, repair: impl FnOnce(&mut $words)) -> Result<Guard<'_, $words>, LockError> {
-                self.recover(repair)
-            }
-            fn is_inconsistent(&self) -> bool {
-                self.is_inconsistent()
-            }
-        }
-    };
-}
-pub(super) use pair;
 
 /// A pair in a segment with few rows, the books, and a view of the segment's bytes.
 pub struct Scene<P> {
@@ -104,10 +51,8 @@ pub fn object<P: Pair>() -> Object<Scene<P>> {
         .case(name("lock_timeout"), "while held", Scene::held, |scene| {
             drop(scene.pair.lock_timeout(Duration::from_micros(1)));
         })
-        .operation(name("recover"), |scene| drop(scene.pair.recover(mend)))
-        .case(name("recover"), "after a dead writer", Scene::after_a_dead_writer, |scene| {
-            drop(scene.pair.recover(mend));
-        })
+        .operation(name("recover"), Scene::recover)
+        .case(name("recover"), "after a dead writer", Scene::after_a_dead_writer, Scene::recover)
         .operation(name("is_inconsistent"), |scene| _ = scene.pair.is_inconsistent())
 }
 
@@ -115,7 +60,13 @@ impl<P: Pair> Scene<P> {
     /// Free, and both words zero.
     pub fn new() -> Self {
         let segment = Segment::options().members(8).anonymous(4096).expect("a small segment");
-        Self { pair: P::make(&segment), books: Books::open(), view: View::of(&segment), segment, holder: None }
+        Self {
+            pair: P::new_in(&segment).expect("two words fit"),
+            books: Books::open(),
+            view: View::of(&segment),
+            segment,
+            holder: None,
+        }
     }
 
     /// Becomes a member, so that an operation does not begin with that.
@@ -170,6 +121,12 @@ impl<P: Pair> Scene<P> {
             drop(held);
             self.books.end();
         }
+    }
+
+    /// Repairing is writing in place.
+    fn recover(scene: &mut Self) {
+        scene.books.note_writer();
+        drop(scene.pair.recover(mend));
     }
 
     /// While a peer is paused: nothing that does not wait, or not for ever, hangs, and nobody alive is taken for dead.
@@ -238,11 +195,4 @@ fn whole(words: &[u64]) -> Result<u64, Violation> {
         [a, b] if a == b => Ok(*a),
         words => Err(Violation::unsignalled(format!("{words:?}, and nobody was told"))),
     }
-}
-
-/// Makes both words what the larger one is: an addition that was begun counts.
-fn mend<W: ?Sized + AsMut<[u64]>>(words: &mut W) {
-    let words = words.as_mut();
-    let sum = words.iter().copied().max().unwrap_or(0);
-    words.fill(sum);
 }

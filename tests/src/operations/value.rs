@@ -1,14 +1,10 @@
 //! `Value`: the verbs of the lock, and those that read and replace the value as a whole.
 
-use super::locked::{self, REPLACED, Scene, pair};
+use super::locked::{self, REPLACED, Scene};
 use crate::registry::{Object, Registry};
 use crate::step::{Finding, Violation};
-use ipc_core::raw::Guard;
-use ipc_core::{AtomicValue, Deadline, LockError, Value};
+use ipc_core::{AtomicValue, Deadline, Value};
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::{Duration, Instant};
-
-pair!(Value<[u64; 2]>, [u64; 2], "Value", |segment| Value::new_in(segment, [0; 2]));
 
 type Words = Scene<Value<[u64; 2]>>;
 

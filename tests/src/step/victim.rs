@@ -61,6 +61,9 @@ pub struct Victim {
     _ticks: Ticks,
 }
 
+/// How long a child may sleep between two places of a recorded run.
+const ON_THE_WAY: Duration = Duration::from_secs(10);
+
 /// Exit status of a child that may not be traced, and of one whose closure panicked.
 const REFUSED: i32 = 77;
 const PANICKED: i32 = 101;
@@ -224,12 +227,15 @@ impl Victim {
         Ok(seen == times)
     }
 
-    /// Goes on to the next stop; true if that is at `place`.
+    /// Goes on to the next stop; true if that is at `place`. It may sleep on the way longer than in a single step: on a busy
+    /// machine a short sleep takes long, and the recorded run did get there.
     fn run_until(&mut self, place: u64) -> Result<bool, StepError> {
+        let patience = std::mem::replace(&mut self.patience, ON_THE_WAY);
         self.go_on()?;
         while self.wait_for_mark()? == At::Inside && self.pending.is_some() {
             self.go_on()?;
         }
+        self.patience = patience;
         match self.at {
             At::Inside | At::Returned => Ok(self.place()? == place),
             // It runs, so a breakpoint cannot be lifted: this child is of no more use.

@@ -1,0 +1,3 @@
+//! Conformance suites: what every type of a family must do, in every placement. Ids are those of SEMANTICS.
+
+pub mod locked;
