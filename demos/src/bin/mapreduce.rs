@@ -7,19 +7,19 @@
 //!
 //! How it works is told in `demos/src/mapreduce/mod.rs`.
 
+use std::error::Error;
 use std::fmt::{Display, Formatter};
-use std::io::{IsTerminal, stderr};
+use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
 use std::time::Instant;
 
 use clap::Parser;
-use demos::mapreduce::{Event, Failed, Input, Options, count};
+use demos::mapreduce::{Event, Input, Options, count};
 use demos::walk::{Walk, walk};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use serde_json::json;
 
 /// Counts words with several processes.
 ///
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<ExitCode, Failed> {
+fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let started = Instant::now();
     let processors = available_parallelism().map_or(1, |n| n.get().min(16) as u32);
     let options = Options { workers: arguments.workers.unwrap_or(processors), kill_worker: arguments.kill_worker };
@@ -111,10 +111,10 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failed> {
         seconds: started.elapsed().as_secs_f64(),
         top: outcome.totals.top(arguments.top),
     };
-    if arguments.json {
-        println!("{}", json!(summary))
-    } else {
-        print!("{summary}")
+    let text = if arguments.json { serde_json::to_string(&summary)? + "\n" } else { summary.to_string() };
+    match stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error.into()),
+        _ => {} // a reader such as `head` may have seen enough
     }
     Ok(if summary.unreadable == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
