@@ -9,6 +9,7 @@
 //! | value, array, lock | the rest of each                                     |
 //! | directory | objects in a segment: create, open, attach                    |
 //! | segment   | segments: create, open, unlink, attach, leave                 |
+//! | queue     | queues and their endpoints                                    |
 
 mod array;
 mod controls;
@@ -16,6 +17,7 @@ mod directory;
 mod ledger;
 mod lock;
 mod locked;
+mod queue;
 mod segment;
 mod value;
 mod wait_word;
@@ -34,5 +36,6 @@ pub fn all() -> Registry {
     lock::register(&mut registry);
     directory::register(&mut registry);
     segment::register(&mut registry);
+    queue::register(&mut registry);
     registry
 }
