@@ -187,19 +187,21 @@ fn no_wake_is_lost_to_a_sender() {
     });
 }
 
-/// One wake may be eaten by a receiver that cannot use it: it is passed on.
+/// One wake may be eaten by a receiver that cannot use it, as when the second position is committed first: it is passed on.
 #[test]
-fn no_wake_is_lost_to_two_receivers() {
+fn an_eaten_wake_is_passed_on() {
     model(1, false, || {
-        let heap = heap(2, 3);
-        let tx = heap.join(A, Role::Sender).unwrap();
-        let receivers = [B, C].map(|me| {
+        let heap = heap(2, 4);
+        let receivers = [A, B].map(|me| {
             let rx = heap.join(me, Role::Receiver).unwrap();
             spawn(&heap, move |heap| recv(heap, me, &rx))
         });
-        assert_eq!((tx.try_send(1), tx.try_send(2)), (Ok(()), Ok(())));
-        let [first, second] = receivers.map(|receiver| receiver.join().unwrap());
-        assert_eq!(first + second, 3);
+        let (first, second) = (heap.join(A, Role::Sender).unwrap(), heap.join(C, Role::Sender).unwrap());
+        let sender = spawn(&heap, move |_| assert_eq!(second.try_send(2), Ok(())));
+        assert_eq!(first.try_send(1), Ok(()));
+        sender.join().unwrap();
+        let [one, other] = receivers.map(|receiver| receiver.join().unwrap());
+        assert_eq!(one + other, 3);
     });
 }
 
@@ -320,7 +322,42 @@ fn a_bystander_pauses_during_repair() {
     }
 }
 
-/// Two members find the same dead one, by waiting.
+/// [ring/I1]: whoever looks for the holder of a position finds it, or finds that it is no longer held.
+#[test]
+fn a_busy_sender_is_not_taken_for_nobody() {
+    model(3, true, || {
+        let heap = heap(2, 2);
+        let _rx = heap.join(A, Role::Receiver).unwrap();
+        let tx = heap.join(B, Role::Sender).unwrap();
+        let sender = spawn(&heap, move |_| assert_eq!((tx.try_send(1), tx.try_send(2)), (Ok(()), Ok(()))));
+        heap.repair(A).expect("nobody scribbles");
+        sender.join().unwrap();
+    });
+}
+
+/// [ring/D1]: one repairs, and another writes where the dead one had begun to write.
+#[test]
+fn another_writes_over_what_the_dead_one_wrote() {
+    model(2, true, || {
+        let heap = heap(1, 3);
+        let (tx, rx) = (heap.join(C, Role::Sender).unwrap(), heap.join(C, Role::Receiver).unwrap());
+        let victim = heap.join(B, Role::Sender).unwrap();
+        let victim = spawn(&heap, move |heap| {
+            assert!(dying_at(4, || victim.try_send(9)).is_err());
+            heap.bury(B);
+        });
+        let repairer = spawn(&heap, |heap| heap.repair(A).expect("nobody scribbles"));
+        let cleared = rx.try_recv();
+        assert_eq!(cleared, Err(Stop::WouldBlock));
+        let sent = tx.try_send(5);
+        assert!(sent == Ok(()) || sent == Err(Stop::WouldBlock));
+        victim.join().unwrap();
+        repairer.join().unwrap();
+        assert_eq!(rx.try_recv().ok(), sent.ok().map(|()| 5));
+    });
+}
+
+/// Two members find the same dead one.
 #[test]
 fn two_repair_at_once() {
     for n in 2..=4 {

@@ -1,3 +1,4 @@
 //! Conformance suites: what every type of a family must do, in every placement. Ids are those of SEMANTICS.
 
 pub mod locked;
+pub mod queue;
