@@ -49,6 +49,7 @@ fn attach(ticket: &Ticket, printed: &str, target: &Target) {
                 error.kind(),
                 ErrorKind::Gone { .. }
                     | ErrorKind::BadTicket { .. }
+                    | ErrorKind::UnsafeFile { .. }
                     | ErrorKind::Corrupt(_)
                     | ErrorKind::WrongKind { .. }
                     | ErrorKind::WrongType { .. }
