@@ -88,6 +88,8 @@ pub struct Endpoint<T> {
     word: RowWord,
     role: Role,
     pub(super) seen: Cell<Signs>,
+    /// The same for sending: an endpoint of both roles must not overlook as a sender what it has to take as a receiver.
+    pub(super) seen_sending: Cell<Signs>,
     doing: Cell<Doing>,
     /// On the sending and on the receiving side.
     vain: [Cell<Vain>; 2],
@@ -170,6 +172,7 @@ impl<T: Plain> Endpoint<T> {
             word,
             role,
             seen: Cell::new(Signs::NONE),
+            seen_sending: Cell::new(Signs::NONE),
             doing: Cell::new(Doing::Nothing),
             vain: [Cell::new(vain), Cell::new(vain)],
             turn: Turn::new(index),

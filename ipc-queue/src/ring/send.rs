@@ -23,7 +23,7 @@ impl<T: Plain> Endpoint<T> {
     fn send_at_once(&self, message: &T) -> bool {
         let Ok((_entered, row)) = self.enter() else { return false };
         let state = self.ring.state();
-        if state.control.0.glance() != self.seen.get() {
+        if state.control.0.glance() != self.seen_sending.get() {
             return false;
         }
         // S1. Relaxed: a stale cursor fails its CAS.
@@ -42,7 +42,7 @@ impl<T: Plain> Endpoint<T> {
     fn send_slowly(&self, message: &T) -> Result<(), Stop> {
         let (_entered, row) = self.enter()?;
         let state = self.ring.state();
-        if state.control.0.glance() != self.seen.get() {
+        if state.control.0.glance() != self.seen_sending.get() {
             self.look_up_to_send()?;
         }
         let mut cursor = state.tail.0.load(Ordering::Relaxed);
@@ -121,7 +121,7 @@ impl<T: Plain> Endpoint<T> {
         if self.ring.hint_holds(signs, Role::Receiver)? {
             return Err(Stop::Closed); // Not remembered: the next attempt looks again.
         }
-        self.seen.set(signs);
+        self.seen_sending.set(signs);
         Ok(())
     }
 
