@@ -109,7 +109,7 @@ impl<T: Plain> Endpoint<T> {
         });
         step();
         // S6. ORDERING: Release [ring/P1]: publishes the payload; pairs with the Acquire of R1.
-        slot.word.store(SlotWord::full(self.ring.positions(), position).0, Ordering::Relaxed);
+        slot.word.store(SlotWord::full(self.ring.positions(), position).0, Ordering::Release);
         step();
         self.ring.state().rx.notify(1); // S7.
     }

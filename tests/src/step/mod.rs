@@ -30,9 +30,9 @@
 //! For k = 0, 1, 2, … to the end of the operation:
 //!
 //! 1. `setup` makes a fresh context, which holds the shared memory.
-//! 2. The *victim* is forked. It asks to be traced, runs up to the [`mark`](arch::mark) in front of the operation, and stops.
+//! 2. The *victim* is forked. It asks to be traced, runs up to the mark in front of the operation, and stops.
 //! 3. The tracer takes it k instructions further: by single steps, or quicker by a breakpoint at a place that the trace of a
-//!    first run knows ([`route`]).
+//!    first run knows.
 //! 4. SIGKILL, and the victim is reaped. It ran no destructor, no handler, no unlock.
 //! 5. A *survivor* is forked, which runs `check` with a time bound: what the check finds, that it panics, crashes or does not
 //!    return, is the outcome of the point.
