@@ -335,28 +335,6 @@ fn a_busy_sender_is_not_taken_for_nobody() {
     });
 }
 
-/// [ring/D1]: one repairs, and another writes where the dead one had begun to write.
-#[test]
-fn another_writes_over_what_the_dead_one_wrote() {
-    model(2, true, || {
-        let heap = heap(1, 3);
-        let (tx, rx) = (heap.join(C, Role::Sender).unwrap(), heap.join(C, Role::Receiver).unwrap());
-        let victim = heap.join(B, Role::Sender).unwrap();
-        let victim = spawn(&heap, move |heap| {
-            assert!(dying_at(4, || victim.try_send(9)).is_err());
-            heap.bury(B);
-        });
-        let repairer = spawn(&heap, |heap| heap.repair(A).expect("nobody scribbles"));
-        let cleared = rx.try_recv();
-        assert_eq!(cleared, Err(Stop::WouldBlock));
-        let sent = tx.try_send(5);
-        assert!(sent == Ok(()) || sent == Err(Stop::WouldBlock));
-        victim.join().unwrap();
-        repairer.join().unwrap();
-        assert_eq!(rx.try_recv().ok(), sent.ok().map(|()| 5));
-    });
-}
-
 /// Two members find the same dead one.
 #[test]
 fn two_repair_at_once() {

@@ -63,7 +63,7 @@
 //! | [ring/T1] | S3, SeqCst RMW: the intent of S2; the sender's place in the order      | the repairer's load of the tail; S3; closing | `two_senders_take_two_positions`, `a_sender_dies_…`, `closing_…` |
 //! | [ring/H1] | R3, SeqCst RMW: the intent of R2                                       | the repairer's load of the head; R3     | `two_receivers_take_two_messages`, `a_receiver_dies_…` |
 //! | [ring/I1] | intents, Release: the slots that earlier intents named                 | the repairer's Acquire of the intent    | `a_busy_sender_is_not_taken_for_nobody`          |
-//! | [ring/D1] | slot CAS of D2 and of repair: the payload's last user is done          | S1, R1, D2                              | `another_writes_over_what_the_dead_one_wrote`    |
+//! | [ring/D1] | slot CAS of D2 and of repair: the payload's last user is done          | S1, R1, D2                              | `a_receiver_dies_…`, `two_repair_at_once`        |
 //! | [ring/E1] | owner CAS, SeqCst: all that was done through the row                   | the Acquire of who looks at rows        | `leaving_is_noticed_…`, `a_clone_that_hops_…`    |
 //! | [ring/C1] | control word RMWs, SeqCst: rows, slots and tail before the sign        | `Control::look`                         | `leaving_is_noticed_…`                           |
 //! | [ring/L1] | `len` and `is_closed` read SeqCst: what was completed before is counted | S3, R3, closing                        | –                                                |
