@@ -109,6 +109,8 @@ pub enum ErrorKind {
     Corrupt(Corrupt),
     /// A handle was serialised outside spawn, queues and pipes.
     NotTravelling,
+    /// This process was forked past the fork handlers: by the bare system call, or by `_Fork`. See [`MemberError::Forked`].
+    Forked,
     /// The system refused for a reason of its own; see `source()`.
     System {
         /// The operation that was refused.
@@ -243,6 +245,7 @@ impl fmt::Display for ErrorKind {
             Self::NotTravelling => f.write_str(
                 "a handle is a serde value only inside spawn, queues and pipes; elsewhere send its `.ticket()`",
             ),
+            Self::Forked => MemberError::Forked.fmt(f),
             Self::System { doing } => write!(f, "the system refused {doing}"),
         }
     }
@@ -274,6 +277,10 @@ pub enum MemberError {
         /// Rows of the segment.
         rows: u32,
     },
+    /// This process was forked past the fork handlers: by the bare system call, or by `_Fork`. It has copies of locks that
+    /// threads of its parent may have held, and a row that is its parent's, so it can use no segment before it calls exec.
+    #[error("this process was forked past the fork handlers, by a bare system call; use fork(3), or call exec first")]
+    Forked,
     /// The system refused the row lock; the value is the error number.
     #[error("the system refused the row lock: {}", std::io::Error::from_raw_os_error(*.errno))]
     System {

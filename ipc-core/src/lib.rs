@@ -61,6 +61,11 @@
 //! call, no descriptor and no mapping for each. Every process that attaches takes a row of the segment's member table, 64
 //! unless [`SegmentOptions::members`] says otherwise.
 //!
+//! # Fork without exec
+//!
+//! A child of `fork(3)` is another member: what it inherited registers at first use, a guard it inherited is its parent's. A
+//! child that was forked past the C library, by the bare system call, gets [`MemberError::Forked`] until it calls exec.
+//!
 //! # Build your own
 //!
 //! [`raw`] holds the parts: the crash-aware lock word, the event count, objects, owners and verdicts.

@@ -4,32 +4,53 @@
 //! contention up to [`MOST`] are taken; if none is to be had, a thread waits its turn for the one there is.
 //!
 //! A forked child inherits locks that other threads may hold and rows that are its parent's. So the rows are kept with the
-//! fork epoch they belong to; a child puts rows of its own in their place at first use, and lets the old ones be.
+//! fork epoch they belong to; a child puts rows of its own in their place at first use, and lets the old ones be. Its locks
+//! are those of std, one word each: what threads of the parent waited for cannot be in their way.
 
 use crate::body::Body;
 use crate::error::{EndpointError, Failure};
 use crate::ring::{Endpoint, JoinError, Role, Stop};
 use ipc_core::Plain;
 use ipc_core::raw::fork_epoch;
-use parking_lot::{Mutex, MutexGuard};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Rows per handle at most.
 const MOST: usize = 4;
 
+/// One row, once it has been taken, in the hands of one thread at a time.
+struct Row<T: Plain>(Mutex<Option<Endpoint<T>>>);
+
+type Held<'a, T> = MutexGuard<'a, Option<Endpoint<T>>>;
+
+/// Attempts do not panic, so a mark of one says nothing about the row.
+impl<T: Plain> Row<T> {
+    fn lock(&self) -> Held<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[inline]
+    fn try_lock(&self) -> Option<Held<'_, T>> {
+        match self.0.try_lock() {
+            Ok(held) => Some(held),
+            Err(TryLockError::Poisoned(held)) => Some(held.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
 /// The rows of one process. The first is always there: it is what makes the handle count as alive.
 struct Rows<T: Plain> {
     epoch: u32,
-    rows: [Mutex<Option<Endpoint<T>>>; MOST],
+    rows: [Row<T>; MOST],
 }
 
 impl<T: Plain> Rows<T> {
     fn new(body: &Body<T>) -> Result<Self, EndpointError> {
         let epoch = fork_epoch();
-        let rows = std::array::from_fn(|_| Mutex::new(None));
-        *rows[0].lock() = Some(body.join(Role::Both)?);
-        Ok(Self { epoch, rows })
+        let mut first = Some(body.join(Role::Both)?);
+        Ok(Self { epoch, rows: std::array::from_fn(|_| Row(Mutex::new(first.take()))) })
     }
 
     fn leave(&self) {
@@ -79,7 +100,7 @@ impl<T: Plain> Pool<T> {
 
     /// The first row is busy: another that is not, a new one, or the first when its turn comes.
     #[cold]
-    fn another<'a>(&self, rows: &'a Rows<T>) -> Result<MutexGuard<'a, Option<Endpoint<T>>>, EndpointError> {
+    fn another<'a>(&self, rows: &'a Rows<T>) -> Result<Held<'a, T>, EndpointError> {
         for row in &rows.rows[1..] {
             let Some(mut row) = row.try_lock() else { continue };
             if row.is_none() {

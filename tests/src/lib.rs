@@ -5,12 +5,14 @@
 //! | [`step`]     | kill a child after every instruction of an operation, let a survivor judge               |
 //! | [`registry`] | the registered operations, and their combinations                                        |
 //! | [`operations`] | the registrations, one file per object                                                 |
+//! | [`alone`]    | a `main` for tests that need a process of one thread                                     |
 //! | [`child`]    | forked children that are reaped whatever happens; steps over pipes                       |
 //! | [`page`], [`view`] | shared memory for tests; a look at a segment's bytes                               |
 //! | [`unique`], [`leaks`], [`watchdog`] | names that go away, a guard against leaks, a bound on hangs       |
 //!
 //! The program `crashpoints` kills every registered operation everywhere and prints the table.
 
+pub mod alone;
 pub mod child;
 pub mod leaks;
 pub mod operations;

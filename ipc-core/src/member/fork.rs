@@ -7,54 +7,57 @@
 //!
 //! Everything process-local that is locked (the table of segments, the keeper pages, the cached identity) is locked under the
 //! gate only, by the locks of std, which are one word each; and so is free in the child.
+//!
+//! A child of the bare system call has none of this, and [notices](super::own): nobody gets through its gate.
 
-use super::gate;
+use super::{gate, own};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(crate) use gate::{Hold, hold};
 
-static EPOCH: AtomicU32 = AtomicU32::new(0);
-
-/// How many forks lie between the first process and this one, modulo 2^32.
-///
-/// A handle that must not survive a fork notes it when made and compares it on use: one load.
-#[inline]
-pub fn fork_epoch() -> u32 {
-    EPOCH.load(Ordering::Relaxed)
-}
+/// The epoch of the process that is about to fork, for its child; 0 for the child of an orphan.
+static PARENTS: AtomicU32 = AtomicU32::new(0);
 
 /// Locks something process-local, under the gate. A panic while it was held left it as good as any other moment.
 pub(crate) fn lock<'a, T>(mutex: &'a Mutex<T>, _no_fork: &Hold) -> MutexGuard<'a, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Installs the handlers; called before anything process-local is locked.
-///
-/// No `Once`: a child forked while another thread was inside would wait for it for ever.
-pub(crate) fn install() {
-    static INSTALLED: AtomicBool = AtomicBool::new(false);
-    if !INSTALLED.load(Ordering::Relaxed) && !INSTALLED.swap(true, Ordering::AcqRel) {
-        // SAFETY: the three functions are `extern "C"`, live for ever and do not unwind. A failure (out of memory) leaves a
-        // process that must not fork, as before.
+/// Registers the handlers, the first time it is called.
+pub(super) fn install_handlers() {
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    if !REGISTERED.swap(true, Ordering::AcqRel) {
+        // SAFETY: the three functions are `extern "C"`, live for ever and do not unwind. After a failure (out of memory)
+        // every forked child is an orphan, which gets errors.
         unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
     }
 }
 
 extern "C" fn prepare() {
-    gate::close();
+    // The gate of an orphan is nobody's.
+    if own::is_in_order() {
+        gate::close();
+    }
+    PARENTS.store(own::epoch(), Ordering::Relaxed);
 }
 
 extern "C" fn parent() {
-    gate::open();
+    if own::is_in_order() {
+        gate::open();
+    }
 }
 
 extern "C" fn child() {
+    match PARENTS.load(Ordering::Relaxed) {
+        0 => return,
+        parents => own::start_epoch_after(parents),
+    }
     gate::open_in_child();
-    EPOCH.fetch_add(1, Ordering::Relaxed);
-    let no_fork = hold();
-    crate::segment::registry::forget_membership(&no_fork);
-    super::table::forget_identity(&no_fork);
+    if let Ok(no_fork) = hold() {
+        crate::segment::registry::forget_membership(&no_fork);
+        super::table::forget_identity(&no_fork);
+    }
 }
 
 /// The token of the calling thread: unique in its process, never reused, 0 once 8 191 threads have had one.

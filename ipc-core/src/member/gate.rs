@@ -10,16 +10,18 @@
 //! | 30–0 | holders | threads that hold the gate                                  |
 //!
 //! A thread that holds it may take it again, also while another waits to fork: that one waits for its first hold to end.
+//!
+//! The word is in the page that no child inherits, see [`own`]. There is no way through it for an orphan, whatever it was
+//! forked from the middle of.
 
+use super::own::{self, Orphan, gate};
 use crate::Deadline;
 use crate::sys::futex;
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 const FORKING: u32 = 1 << 31;
-
-static GATE: AtomicU32 = AtomicU32::new(0);
 
 thread_local! {
     /// How often this thread holds the gate.
@@ -32,27 +34,30 @@ pub(crate) struct Hold {
     not_send: PhantomData<*mut ()>,
 }
 
-/// Keeps the process from forking until dropped. Re-entrant.
-pub(crate) fn hold() -> Hold {
-    super::fork::install();
+/// Keeps the process from forking until dropped. Re-entrant. What lies behind it may be locked, unless this is an orphan.
+pub(crate) fn hold() -> Result<Hold, Orphan> {
+    own::install();
+    if !own::is_in_order() {
+        return Err(Orphan);
+    }
     let depth = DEPTH.get();
     if depth == 0 {
         enter();
     }
     DEPTH.set(depth + 1);
-    Hold { not_send: PhantomData }
+    Ok(Hold { not_send: PhantomData })
 }
 
 fn enter() {
-    let mut now = GATE.load(Ordering::Relaxed);
+    let mut now = gate().load(Ordering::Relaxed);
     loop {
         if now & FORKING != 0 {
-            futex::wait(&GATE, now, Deadline::NEVER);
-            now = GATE.load(Ordering::Relaxed);
+            futex::wait(gate(), now, Deadline::NEVER);
+            now = gate().load(Ordering::Relaxed);
             continue;
         }
         // ORDERING: Acquire [gate/G1]: after the fork that was under way.
-        match GATE.compare_exchange_weak(now, now + 1, Ordering::Acquire, Ordering::Relaxed) {
+        match gate().compare_exchange_weak(now, now + 1, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => return,
             Err(changed) => now = changed,
         }
@@ -63,9 +68,13 @@ impl Drop for Hold {
     fn drop(&mut self) {
         let depth = DEPTH.get() - 1;
         DEPTH.set(depth);
+        // Inherited by an orphan: the hold is the parent's.
+        if !own::is_in_order() {
+            return;
+        }
         // ORDERING: Release [gate/G1]: what was done under the gate comes before a fork that waits for it.
-        if depth == 0 && GATE.fetch_sub(1, Ordering::Release) & FORKING != 0 {
-            futex::wake(&GATE, u32::MAX);
+        if depth == 0 && gate().fetch_sub(1, Ordering::Release) & FORKING != 0 {
+            futex::wake(gate(), u32::MAX);
         }
     }
 }
@@ -74,26 +83,26 @@ impl Drop for Hold {
 pub(super) fn close() {
     let mine = u32::from(DEPTH.get() > 0);
     // ORDERING: Acquire [gate/G1], in the loads below.
-    while GATE.fetch_or(FORKING, Ordering::Acquire) & FORKING != 0 {
-        futex::wait(&GATE, GATE.load(Ordering::Relaxed) | FORKING, Deadline::NEVER);
+    while gate().fetch_or(FORKING, Ordering::Acquire) & FORKING != 0 {
+        futex::wait(gate(), gate().load(Ordering::Relaxed) | FORKING, Deadline::NEVER);
     }
     loop {
-        let now = GATE.load(Ordering::Acquire);
+        let now = gate().load(Ordering::Acquire);
         if now & !FORKING == mine {
             return;
         }
-        futex::wait(&GATE, now, Deadline::NEVER);
+        futex::wait(gate(), now, Deadline::NEVER);
     }
 }
 
 /// Opens the gate after a fork, in the parent.
 pub(super) fn open() {
     // ORDERING: Release [gate/G1].
-    GATE.fetch_and(!FORKING, Ordering::Release);
-    futex::wake(&GATE, u32::MAX);
+    gate().fetch_and(!FORKING, Ordering::Release);
+    futex::wake(gate(), u32::MAX);
 }
 
 /// Opens the gate in the child, which has one thread: the caller, with the holds it had.
 pub(super) fn open_in_child() {
-    GATE.store(u32::from(DEPTH.get() > 0), Ordering::Relaxed);
+    gate().store(u32::from(DEPTH.get() > 0), Ordering::Relaxed);
 }

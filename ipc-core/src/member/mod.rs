@@ -2,9 +2,11 @@
 
 pub(crate) mod fork;
 mod gate;
+mod own;
 pub(crate) mod row_lock;
 pub(crate) mod table;
 mod verdict;
 
-pub use fork::fork_epoch;
+pub use own::fork_epoch;
+pub(crate) use own::{Orphan, is_in_order};
 pub use row_lock::RepairRight;

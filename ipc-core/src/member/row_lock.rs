@@ -54,7 +54,7 @@ pub struct RepairRight {
 impl RepairRight {
     /// Takes the right for this row, if nobody has it.
     pub(crate) fn take(segment: BorrowedFd<'_>, row: u16) -> io::Result<Option<Self>> {
-        let no_fork = fork::hold();
+        let no_fork = fork::hold().map_err(|_| io::Error::from_raw_os_error(libc::EPERM))?;
         let lock = fds::reopen(segment)?;
         let taken = fds::try_lock_byte(lock.as_fd(), REPAIRS_AT + u64::from(row))?;
         Ok(taken.then_some(Self { _lock: lock, _no_fork: no_fork }))

@@ -149,7 +149,7 @@ pub(crate) fn join(
         }
         let (identity, name) = who_am_i(no_fork);
         let generation = rows[usize::from(row)].take(&identity, &name);
-        let keeper = candidate.keep().map_err(refused)?;
+        let keeper = candidate.keep().inspect_err(|_| rows[usize::from(row)].leave()).map_err(refused)?;
         return Ok(Membership { me: Owner::new(generation, row, 0), keeper });
     }
     Err(MemberError::NoRow { rows: count })
@@ -179,8 +179,10 @@ fn who_am_i(no_fork: &Hold) -> (Identity, String) {
 ///
 /// Others read it in error messages: "process 4711 (worker-3) died holding the lock". At most 64 bytes are kept.
 pub fn set_member_name(name: &str) {
-    let no_fork = fork::hold();
-    fork::lock(&WHO, &no_fork).name = Some(name.to_owned());
+    // In a process that cannot register there is nothing to name.
+    if let Ok(no_fork) = fork::hold() {
+        fork::lock(&WHO, &no_fork).name = Some(name.to_owned());
+    }
 }
 
 /// In a forked child: it is somebody else now, of the same name.

@@ -196,7 +196,7 @@ impl<'a> Directory<'a> {
             return Err(Error::system("creating an object from within the creation of another", nix::Error::EDEADLK));
         }
         // A forked child must find the process's lock free.
-        let no_fork = fork::hold();
+        let no_fork = fork::hold()?;
         let alone = fork::lock(self.inner.creating(), &no_fork);
         let line = &self.state().lock;
         match line.acquire(&Others(segment), Entry::Recover, Deadline::NEVER) {

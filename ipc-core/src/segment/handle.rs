@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, MemberError};
 use crate::layout::header::{DIRECTORY_AT, Geometry, ROWS_AT};
 use crate::member::fork::{self, Hold};
 use crate::member::table::{self, MemberRow, Membership};
+use crate::member::{Orphan, is_in_order};
 use crate::raw::Owner;
 use crate::sys::fds;
 use crate::sys::mapping::{KeeperPage, Mapping};
@@ -257,8 +258,8 @@ impl Inner {
     #[inline]
     pub(crate) fn me(&self) -> Result<Owner, MemberError> {
         let me = match self.me.load(Ordering::Relaxed) {
-            0 => self.register()?,
-            member => Owner::from_word(member),
+            member if member != 0 && is_in_order() => Owner::from_word(member),
+            _ => self.register()?,
         };
         Ok(Owner::new(me.generation(), me.row(), fork::thread_token()))
     }
@@ -271,7 +272,7 @@ impl Inner {
     /// Takes a row: when attaching, and in a forked child at first use.
     #[cold]
     fn register(&self) -> Result<Owner, MemberError> {
-        let no_fork = fork::hold();
+        let no_fork = fork::hold()?;
         let mut keeper = fork::lock(&self.keeper, &no_fork);
         if keeper.is_some() {
             return Ok(Owner::from_word(self.me.load(Ordering::Relaxed)));
@@ -297,9 +298,13 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        registry::remove(self.key);
-        let _no_fork = fork::hold();
-        if let Some(page) = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+        let page = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let Ok(no_fork) = fork::hold() else {
+            // An orphan has neither the row nor the page, and the table of segments may be locked for ever.
+            return page.into_iter().for_each(KeeperPage::not_inherited);
+        };
+        registry::remove(self.key, &no_fork);
+        if let Some(page) = page {
             let row = Owner::from_word(*self.me.get_mut()).row();
             self.rows()[usize::from(row)].leave();
             drop(page);
@@ -311,9 +316,22 @@ impl From<MemberError> for Error {
     fn from(error: MemberError) -> Self {
         match error {
             MemberError::NoRow { rows } => ErrorKind::NoMemberRow { rows }.into(),
+            MemberError::Forked => ErrorKind::Forked.into(),
             MemberError::System { errno } => {
                 Error::system("taking a member row", std::io::Error::from_raw_os_error(errno))
             }
         }
+    }
+}
+
+impl From<Orphan> for MemberError {
+    fn from(_: Orphan) -> Self {
+        Self::Forked
+    }
+}
+
+impl From<Orphan> for Error {
+    fn from(_: Orphan) -> Self {
+        ErrorKind::Forked.into()
     }
 }

@@ -53,15 +53,15 @@ fn attach(fd: OwnedFd, name: Option<&str>, id: Option<u128>) -> Result<Segment, 
     }
     // One thread at a time from the look into the table to the entry in it, or the process would be two members.
     static ATTACHING: Mutex<()> = Mutex::new(());
-    let no_fork = fork::hold();
+    let no_fork = fork::hold()?;
     let _one_at_a_time = fork::lock(&ATTACHING, &no_fork);
-    if let Some(inner) = registry::find(registry::Key { dev: st.dev, ino: st.ino, id: geometry.id }) {
+    if let Some(inner) = registry::find(registry::Key { dev: st.dev, ino: st.ino, id: geometry.id }, &no_fork) {
         return Ok(Segment::from_inner(inner));
     }
     let inner = Inner::new(geometry, mapping, fd, name)?;
     inner.me()?;
     let inner = Arc::new(inner);
-    registry::insert(&inner);
+    registry::insert(&inner, &no_fork);
     Ok(Segment::from_inner(inner))
 }
 

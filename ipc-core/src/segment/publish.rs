@@ -13,6 +13,7 @@ use super::options::SegmentOptions;
 use super::{name, registry};
 use crate::error::{Error, ErrorKind};
 use crate::layout::header::{Geometry, HeaderState};
+use crate::member::fork;
 use crate::sys::fds;
 use crate::sys::mapping::Mapping;
 use crate::sys::process::Identity;
@@ -119,7 +120,7 @@ fn build(fd: OwnedFd, name: Option<&str>, capacity: Capacity, options: &SegmentO
     inner.directory().init();
     inner.me()?;
     let inner = Arc::new(inner);
-    registry::insert(&inner);
+    registry::insert(&inner, &fork::hold()?);
     Ok(Segment::from_inner(inner))
 }
 

@@ -17,21 +17,18 @@ pub(crate) struct Key {
 static MAPPED: Mutex<Option<HashMap<Key, Weak<Inner>>>> = Mutex::new(None);
 
 /// The mapping of this segment, if the process has one.
-pub(crate) fn find(key: Key) -> Option<Arc<Inner>> {
-    let no_fork = fork::hold();
-    fork::lock(&MAPPED, &no_fork).as_ref()?.get(&key)?.upgrade()
+pub(crate) fn find(key: Key, no_fork: &Hold) -> Option<Arc<Inner>> {
+    fork::lock(&MAPPED, no_fork).as_ref()?.get(&key)?.upgrade()
 }
 
 /// Remembers a new mapping. Attaching goes one thread at a time, so that there is one.
-pub(crate) fn insert(inner: &Arc<Inner>) {
-    let no_fork = fork::hold();
-    fork::lock(&MAPPED, &no_fork).get_or_insert_default().insert(inner.key(), Arc::downgrade(inner));
+pub(crate) fn insert(inner: &Arc<Inner>, no_fork: &Hold) {
+    fork::lock(&MAPPED, no_fork).get_or_insert_default().insert(inner.key(), Arc::downgrade(inner));
 }
 
 /// Forgets a mapping whose last handle is gone.
-pub(crate) fn remove(key: Key) {
-    let no_fork = fork::hold();
-    if let Some(mapped) = fork::lock(&MAPPED, &no_fork).as_mut()
+pub(crate) fn remove(key: Key, no_fork: &Hold) {
+    if let Some(mapped) = fork::lock(&MAPPED, no_fork).as_mut()
         && mapped.get(&key).is_some_and(|inner| inner.strong_count() == 0)
     {
         mapped.remove(&key);

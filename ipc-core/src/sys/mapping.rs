@@ -37,6 +37,12 @@ impl Mapping {
     }
 }
 
+/// `madvise(MADV_WIPEONFORK)`: forked children find this static zeroed. It must fill whole pages that have no file behind them.
+pub(crate) fn wipe_on_fork<T>(place: NonNull<T>) -> io::Result<()> {
+    // SAFETY: this changes nothing in this process.
+    Ok(unsafe { madvise(place.cast(), size_of::<T>(), MmapAdvise::MADV_WIPEONFORK) }?)
+}
+
 /// One inaccessible page mapped through an open file description.
 ///
 /// The mapping holds the description, the description holds its locks; the page is not inherited by `fork` and goes with

@@ -426,10 +426,12 @@ fn a_dead_sleepers_count_is_taken_back() {
     let _tx = heap.join(A, Role::Sender).unwrap();
     heap.ring().state().rx.waiters().register();
     heap.bury(VICTIM);
-    for _ in 0..4 {
+    // On a busy machine a short wait may end before it has looked.
+    let began = std::time::Instant::now();
+    while heap.ring().state().rx.waiters().count() != 0 {
+        assert!(began.elapsed() < Duration::from_secs(60), "nobody takes it back");
         let _ = rx.recv_until(Deadline::after(Duration::from_millis(5)), &heap.member(B));
     }
-    assert_eq!(heap.ring().state().rx.waiters().count(), 0);
 }
 
 #[test]
