@@ -1,9 +1,10 @@
 //! A guard that insists that a test leaves nothing: no name in /dev/shm, no child, no descriptor.
 
-use crate::unique;
+use crate::{private, unique};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 /// Compares what is there at its end with what was there at its beginning.
 ///
@@ -39,14 +40,28 @@ impl Drop for Leaks {
 }
 
 /// Names of this process that exist.
-fn names() -> Vec<String> {
+pub(crate) fn names() -> Vec<String> {
     let Ok(entries) = fs::read_dir(unique::home()) else { return Vec::new() };
     let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
     names.filter(|name| name.starts_with(&unique::prefix())).collect()
 }
 
+/// Names of this process; or, where nobody else has any, everything in /dev/shm, the directory included.
+pub(crate) fn everything_named() -> Vec<String> {
+    if !private::is_entered() {
+        return names();
+    }
+    let list = |path: &Path| {
+        let entries = fs::read_dir(path).map(|entries| entries.flatten().map(|entry| entry.path()).collect());
+        entries.unwrap_or_else(|_| Vec::<PathBuf>::new())
+    };
+    let top = list(Path::new("/dev/shm"));
+    let below: Vec<_> = top.iter().flat_map(|path| list(path)).collect();
+    top.into_iter().chain(below).map(|path| path.display().to_string()).collect()
+}
+
 /// Open descriptors with what they refer to; the one that reads the list is closed by the time it would be looked at.
-fn descriptors() -> BTreeSet<String> {
+pub(crate) fn descriptors() -> BTreeSet<String> {
     let Ok(entries) = fs::read_dir("/proc/self/fd") else { return BTreeSet::new() };
     let open = entries.flatten().filter_map(|entry| {
         let target = fs::read_link(entry.path()).ok()?;

@@ -6,6 +6,8 @@
 //! | [`registry`] | the registered operations, and their combinations                                        |
 //! | [`operations`] | the registrations, one file per object                                                 |
 //! | [`alone`]    | a `main` for tests that need a process of one thread                                     |
+//! | [`faults`]   | fail every system call of an operation, one at a time, and look at what is left          |
+//! | [`private`]  | a mount namespace with a shared memory of its own                                        |
 //! | [`child`]    | forked children that are reaped whatever happens; steps over pipes                       |
 //! | [`page`], [`view`] | shared memory for tests; a look at a segment's bytes                               |
 //! | [`unique`], [`leaks`], [`watchdog`] | names that go away, a guard against leaks, a bound on hangs       |
@@ -14,12 +16,14 @@
 
 pub mod alone;
 pub mod child;
+pub mod faults;
 pub mod leaks;
 pub mod operations;
 pub mod page;
 pub mod pair;
 pub mod passing;
 pub mod placement;
+pub mod private;
 pub mod refuse;
 pub mod registry;
 pub mod step;

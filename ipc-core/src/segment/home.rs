@@ -44,14 +44,24 @@ impl Home {
             }
         }
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let dir = match open(&path, flags, Mode::empty()) {
+        let opened = open(&path, flags, Mode::empty());
+        if create && opened.is_err() {
+            // Perhaps just made, for nothing.
+            let _ = std::fs::remove_dir(&path);
+        }
+        let dir = match opened {
             Ok(dir) => dir,
             Err(nix::Error::ENOENT) => return Ok(None),
             Err(nix::Error::ELOOP | nix::Error::ENOTDIR) => return Err(unsafe_home(&path, "not a directory")),
             Err(nix::Error::EACCES) => return Err(unsafe_home(&path, "closed to this user")),
             Err(e) => return Err(Error::system("opening the directory of named segments", e)),
         };
-        let st = fds::stat(dir.as_fd()).map_err(|e| Error::system("looking at the directory of named segments", e))?;
+        let st = fds::stat(dir.as_fd()).map_err(|e| {
+            if create {
+                let _ = std::fs::remove_dir(&path);
+            }
+            Error::system("looking at the directory of named segments", e)
+        })?;
         if st.uid != geteuid().as_raw() {
             return Err(unsafe_home(&path, &format!("owned by uid {}", st.uid)));
         }

@@ -63,14 +63,14 @@ pub(crate) fn named<R>(
         let fd = match home.unnamed_file() {
             // The directory went with its last name after we had opened it.
             Err(nix::Error::ENOENT) => continue,
-            other => other.map_err(|e| Error::system("making a file for a segment", e))?,
+            other => other.inspect_err(|_| home.tidy()).map_err(|e| Error::system("making a file for a segment", e))?,
         };
         let built = build(fd, Some(name), capacity, options).and_then(|segment| Ok((fill(&segment)?, segment)));
         let (filled, segment) = built.inspect_err(|_| home.tidy())?;
         match home.link(segment.inner().fd(), name) {
             Err(nix::Error::ENOENT) => continue,
             Err(nix::Error::EEXIST) => return Err(ErrorKind::AlreadyExists { name: name.to_owned() }.into()),
-            other => other.map_err(|e| Error::system("naming a segment", e))?,
+            other => other.inspect_err(|_| home.tidy()).map_err(|e| Error::system("naming a segment", e))?,
         }
         return Ok(filled);
     }

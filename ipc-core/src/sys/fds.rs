@@ -77,7 +77,10 @@ pub(crate) fn is_unsealed_memory(fd: BorrowedFd<'_>) -> bool {
 
 /// `RLIMIT_FSIZE`, if there is one.
 pub(crate) fn file_size_limit() -> Option<u64> {
-    rustix::process::getrlimit(rustix::process::Resource::Fsize).current
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid place for the answer. (rustix would panic where the call is refused.)
+    let asked = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) };
+    (asked == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
 }
 
 /// Bytes that the system could still hand out, as it estimates them (`MemAvailable` plus free swap).
