@@ -13,7 +13,8 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use ipc_tests::operations;
 use ipc_tests::registry::{Entry, Mode, Registry, Subject};
-use ipc_tests::step::{Fault, Report, StepError};
+use ipc_tests::step::{Fault, Report};
+use ipc_tests::workers::on_all_processors;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -144,7 +145,7 @@ fn title(entry: &Entry) -> String {
 }
 
 /// Makes and prints all rows; how many points, or controls, were bad.
-fn run(rows: &[Row<'_>], arguments: &Arguments) -> Result<usize, StepError> {
+fn run(rows: &[Row<'_>], arguments: &Arguments) -> Result<usize, String> {
     let progress = progress(rows.len() as u64);
     let (mut points, mut bad) = (0, 0);
     let mut functions = BTreeSet::new();
@@ -154,22 +155,37 @@ fn run(rows: &[Row<'_>], arguments: &Arguments) -> Result<usize, StepError> {
             "object", "operation", "mode", "instr.", "points", "hangs", "torn", "bad", "seconds"
         );
     }
-    for row in rows {
+    let mut refused = None;
+    let work = |n: usize| sweep(&rows[n], Duration::from_millis(arguments.bound));
+    let worked = on_all_processors(rows.len(), work, |n, result: Result<Report, String>| {
+        let row = &rows[n];
         progress.set_message(format!("{} {}", title(&row.entry), row.part.name()));
-        let report = sweep(row, Duration::from_millis(arguments.bound))?;
+        progress.inc(1);
+        let report = match result {
+            Ok(report) => report,
+            Err(error) => {
+                refused.get_or_insert(format!(
+                    "{} {} {}: {error}",
+                    row.subject.name(),
+                    title(&row.entry),
+                    row.part.name()
+                ));
+                return;
+            }
+        };
         let found = row.entry.control.is_some_and(|fault| report.count(fault) > 0);
         let row_bad = if row.part == Part::Control { usize::from(!found) } else { report.bad() };
         progress.suspend(|| print_row(row, &report, row_bad, arguments));
-        progress.inc(1);
         if row.part != Part::Control {
             functions.insert(row.entry.function.clone());
             points += report.points;
         }
         bad += row_bad;
-    }
+    });
     progress.finish_and_clear();
     println!("{}", serde_json::json!({"operations": functions.len(), "points": points, "bad": bad}));
-    Ok(bad)
+    worked.map_err(|error| error.to_string())?;
+    refused.map_or(Ok(bad), Err)
 }
 
 /// Hidden unless standard error is a terminal.
@@ -182,7 +198,7 @@ fn progress(rows: u64) -> ProgressBar {
 }
 
 /// Runs one row: one sweep, or one for each partner.
-fn sweep(row: &Row<'_>, bound: Duration) -> Result<Report, StepError> {
+fn sweep(row: &Row<'_>, bound: Duration) -> Result<Report, String> {
     let entries = row.subject.entries();
     let partners = (0..entries.len()).filter(|&other| entries[other].is_combined());
     let modes: Vec<Mode> = match row.part {
@@ -193,7 +209,8 @@ fn sweep(row: &Row<'_>, bound: Duration) -> Result<Report, StepError> {
     let mut total = Report::default();
     for mode in modes {
         let bound = if row.part == Part::Control { Duration::from_millis(200) } else { bound };
-        total.merge(row.subject.sweep(row.operation, mode, bound)?);
+        let report = row.subject.sweep(row.operation, mode, bound).map_err(|error| error.to_string())?;
+        total.merge(report);
     }
     Ok(total)
 }
