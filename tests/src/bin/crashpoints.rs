@@ -1,7 +1,7 @@
 //! Kills every registered operation after every instruction and prints what survivors found.
 //!
 //! ```text
-//! cargo run --release -p ipc-tests --bin crashpoints -- [--op PATTERN] [--alone] [--after] [--peer] [--controls] [--json]
+//! cargo run --release -p ipc-tests --bin crashpoints -- [--op PATTERN] [--alone] [--after] [--peer] [--controls] [--quick] [--json]
 //! ```
 //!
 //! Exit status: 0 all is well; 1 a promise was broken, or a negative control was not found; 2 usage; 3 it could not be tried
@@ -12,7 +12,7 @@
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use ipc_tests::operations;
-use ipc_tests::registry::{Entry, Mode, Registry, Subject};
+use ipc_tests::registry::{Effort, Entry, Mode, Registry, Subject};
 use ipc_tests::step::{Fault, Report};
 use ipc_tests::workers::on_all_processors;
 use std::collections::BTreeSet;
@@ -37,6 +37,9 @@ struct Arguments {
     /// Objects that are broken on purpose, in which the fault must be found.
     #[arg(long)]
     controls: bool,
+    /// Kill long operations at every change that survivors can see, not at every instruction.
+    #[arg(long)]
+    quick: bool,
     /// Print rows as JSON objects; the last line is the summary.
     #[arg(long)]
     json: bool,
@@ -74,6 +77,10 @@ impl Part {
 }
 
 impl Arguments {
+    fn effort(&self) -> Effort {
+        Effort { bound: Duration::from_millis(self.bound), quick: self.quick }
+    }
+
     fn wants(&self, part: Part) -> bool {
         let any = self.alone || self.after || self.peer || self.controls;
         !any || match part {
@@ -156,7 +163,7 @@ fn run(rows: &[Row<'_>], arguments: &Arguments) -> Result<usize, String> {
         );
     }
     let mut refused = None;
-    let work = |n: usize| sweep(&rows[n], Duration::from_millis(arguments.bound));
+    let work = |n: usize| sweep(&rows[n], arguments.effort());
     let worked = on_all_processors(rows.len(), work, |n, result: Result<Report, String>| {
         let row = &rows[n];
         progress.set_message(format!("{} {}", title(&row.entry), row.part.name()));
@@ -198,7 +205,7 @@ fn progress(rows: u64) -> ProgressBar {
 }
 
 /// Runs one row: one sweep, or one for each partner.
-fn sweep(row: &Row<'_>, bound: Duration) -> Result<Report, String> {
+fn sweep(row: &Row<'_>, effort: Effort) -> Result<Report, String> {
     let entries = row.subject.entries();
     let partners = (0..entries.len()).filter(|&other| entries[other].is_combined());
     let modes: Vec<Mode> = match row.part {
@@ -208,8 +215,9 @@ fn sweep(row: &Row<'_>, bound: Duration) -> Result<Report, String> {
     };
     let mut total = Report::default();
     for mode in modes {
-        let bound = if row.part == Part::Control { Duration::from_millis(200) } else { bound };
-        let report = row.subject.sweep(row.operation, mode, bound).map_err(|error| error.to_string())?;
+        let bound = if row.part == Part::Control { Duration::from_millis(200) } else { effort.bound };
+        let report =
+            row.subject.sweep(row.operation, mode, Effort { bound, ..effort }).map_err(|error| error.to_string())?;
         total.merge(report);
     }
     Ok(total)
