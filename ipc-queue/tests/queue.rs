@@ -548,8 +548,10 @@ fn a_forked_child_cannot_touch_a_loan() {
         std::panic::set_hook(Box::new(|_| ()));
         let look = std::panic::AssertUnwindSafe(|| *read);
         assert!(std::panic::catch_unwind(look).is_err());
-        // SAFETY: read once here, in a process of its own; the parent has the others.
-        drop(unsafe { (std::ptr::read(&written), std::ptr::read(&read)) });
+        // SAFETY: read once here, in a process of its own; the parent has the other one.
+        drop(unsafe { std::ptr::read(&written) });
+        // SAFETY: as above.
+        drop(unsafe { std::ptr::read(&read) });
     });
     assert_eq!(reap(child), 0);
     written.commit();
@@ -569,8 +571,9 @@ fn padding_of_a_loan_is_zeroed() {
     place.commit();
     let job = rx.recv_ref().unwrap();
     assert_eq!((job.id, job.cost), (0xA5A5_A5A5_A5A5_A5A5, 0xA5A5_A5A5));
-    // SAFETY: mapped bytes are initialised.
-    let padding = unsafe { (&raw const *job).cast::<u8>().add(12).cast::<u32>().read() };
+    let padding = (&raw const *job).cast::<u8>().wrapping_add(12).cast::<u32>();
+    // SAFETY: the last four bytes of a Job; mapped bytes are initialised.
+    let padding = unsafe { padding.read() };
     assert_eq!(padding, 0);
     job.ack();
 }
