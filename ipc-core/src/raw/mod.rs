@@ -8,6 +8,7 @@
 //! | [`Owner`], [`Census`], [`Verdict`] | who owns a word, and whether they live |
 //! | [`LockLine`], [`RawLock`], [`Guard`] | the crash-aware lock word, with data, with the guard |
 //! | [`WaitWord`], [`Waiters`], [`Pause`], [`Backoff`] | sleeping until something may have changed |
+//! | [`met_for_long`] | when a verb that does not wait asks for a verdict |
 //! | [`fork_epoch`] | how a handle notices that it was inherited by `fork` |
 
 mod backoff;
@@ -21,6 +22,7 @@ mod pad;
 mod placed;
 #[cfg(not(ipc_loom))]
 mod plain_cell;
+mod poller;
 #[cfg(not(ipc_loom))]
 mod state;
 mod wait_word;
@@ -44,6 +46,7 @@ pub use pad::Pad;
 pub use placed::Placed;
 #[cfg(not(ipc_loom))]
 pub use plain_cell::PlainCell;
+pub use poller::met_for_long;
 #[cfg(not(ipc_loom))]
 pub use state::{Fixed, Shareable, State, View};
 pub use wait_word::{Pause, RECHECK_FIRST, RECHECK_MOST, Slept, WaitWord};
