@@ -7,6 +7,7 @@
 use ipc_tests::page::Page;
 use ipc_tests::refuse::refuse;
 use ipc_tests::step::{At, Fate, Fault, Limits, Peer, StepError, Sweep, Victim, Violation, judge, kill_everywhere};
+use ipc_tests::workers::on_all_processors;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -23,6 +24,7 @@ fn main() {
         ("a_lost_update_is_found_beside_a_paused_peer", a_lost_update_is_found_beside_a_paused_peer),
         ("kills_between_changes_leave_nothing_new", kills_between_changes_leave_nothing_new),
         ("a_long_operation_can_be_killed_at_changes_only", a_long_operation_can_be_killed_at_changes_only),
+        ("a_late_survivor_is_counted_and_not_bad", a_late_survivor_is_counted_and_not_bad),
         ("a_frozen_holder_blocks_as_long_as_it_holds", a_frozen_holder_blocks_as_long_as_it_holds),
         ("far_places_are_reached_in_order", far_places_are_reached_in_order),
         ("far_places_are_reached_by_planted_traps", far_places_are_reached_by_planted_traps),
@@ -34,6 +36,8 @@ fn main() {
         ("a_refused_trace_is_an_error", a_refused_trace_is_an_error),
         ("a_second_thread_is_an_error", a_second_thread_is_an_error),
         ("a_dead_tracer_leaves_no_victim", a_dead_tracer_leaves_no_victim),
+        ("all_processors_share_the_work", all_processors_share_the_work),
+        ("a_worker_that_dies_is_an_error", a_worker_that_dies_is_an_error),
         ("nothing_is_left_behind", nothing_is_left_behind),
     ];
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
@@ -214,6 +218,19 @@ fn a_long_operation_can_be_killed_at_changes_only() {
     assert!(every.outcomes.keys().eq(changes.outcomes.keys()), "nothing is missed");
 }
 
+fn a_late_survivor_is_counted_and_not_bad() {
+    let check = |_: &mut Words<1>| {
+        std::thread::sleep(Duration::from_millis(20));
+        Ok("late".into())
+    };
+    let mut late = sweep(&words::<1>, &|words| words[0].store(1, SeqCst), &check);
+    (late.limits.bound, late.limits.grace) = (Duration::from_millis(1), Duration::from_secs(20));
+    let report = late.run().unwrap();
+    assert_eq!((report.late, report.bad()), (report.points, 0));
+    late.limits.grace = Duration::from_millis(1);
+    assert!(late.run().unwrap().hangs() > 0);
+}
+
 fn a_frozen_holder_blocks_as_long_as_it_holds() {
     let mut frozen = sweep(
         &words::<1>,
@@ -363,6 +380,25 @@ fn a_dead_tracer_leaves_no_victim() {
     assert!(matches!(waitpid(tracer, None), Ok(WaitStatus::Signaled(_, Signal::SIGKILL, _))));
     let victim = Pid::from_raw(pid[0].load(SeqCst) as i32);
     assert!(matches!(waitpid(victim, None), Ok(WaitStatus::Signaled(_, Signal::SIGKILL, _))));
+}
+
+fn all_processors_share_the_work() {
+    let mut results = Vec::new();
+    on_all_processors(100, |n| (n, vec![7; n]), |n, result| results.push((n, result))).unwrap();
+    assert_eq!(results, (0..100).map(|n| (n, (n, vec![7; n]))).collect::<Vec<_>>(), "in order, each once");
+    on_all_processors(0, |_| (), |_, ()| unreachable!("there was nothing to do")).unwrap();
+}
+
+fn a_worker_that_dies_is_an_error() {
+    let mut done = Vec::new();
+    let work = |n| {
+        if n == 5 {
+            kill(Pid::this(), Signal::SIGKILL).unwrap()
+        }
+    };
+    let worked = on_all_processors(50, work, |n, ()| done.push(n));
+    assert!(worked.is_err());
+    assert_eq!(done, [0, 1, 2, 3, 4], "what was done before it");
 }
 
 fn nothing_is_left_behind() {
