@@ -5,11 +5,11 @@
 use ipc_core::raw::{Census, Guard};
 use ipc_core::{Array, AtomicValue, ErrorKind, LockError, MemberError, Segment, Value, set_member_name};
 use ipc_queue::{EndpointError, Queue, TryRecvError, TrySendError, bounded};
-use ipc_sync::Lock;
+use ipc_sync::{Lock, RLock, RwLock};
 use ipc_tests::alone;
 use ipc_tests::child::{Child, Step};
 use ipc_tests::page::Page;
-use ipc_tests::pair::Pair;
+use ipc_tests::pair::{Pair, Words};
 use ipc_tests::unique::UniqueName;
 use ipc_tests::watchdog::Watchdog;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -55,18 +55,18 @@ fn smoke() {
 fn guard_is_the_parents<P: Pair>() {
     let pair = P::new().expect("a pair");
     let mut guard = pair.lock().expect("a free lock");
-    guard.as_mut()[0] = 7;
+    guard.add_to(0);
     Child::fork(|| {
         std::panic::set_hook(Box::new(|_| ()));
-        assert!(catch_unwind(AssertUnwindSafe(|| guard.as_ref()[0])).is_err(), "{}: read", P::NAME);
-        assert!(catch_unwind(AssertUnwindSafe(|| guard.as_mut()[0] = 1)).is_err(), "{}: written", P::NAME);
+        assert!(catch_unwind(AssertUnwindSafe(|| guard.words())).is_err(), "{}: read", P::NAME);
+        assert!(catch_unwind(AssertUnwindSafe(|| guard.add_to(1))).is_err(), "{}: written", P::NAME);
         // SAFETY: the child ends without using its copy again.
         unsafe { std::ptr::drop_in_place(&raw mut guard) };
         assert_eq!(pair.try_lock().map(drop), Err(LockError::WouldBlock), "{}", P::NAME);
         assert_eq!(pair.lock_timeout(Duration::from_millis(1)).map(drop), Err(LockError::Timeout), "{}", P::NAME);
     })
     .join();
-    assert_eq!(guard.as_ref(), [7, 0]);
+    assert_eq!(guard.words(), [1, 0]);
     drop(guard);
     assert!(!pair.is_inconsistent(), "a child that ends is not a holder that dies");
     pair.lock().map(drop).expect("the parent has let it go");
@@ -77,6 +77,8 @@ fn lk16_an_inherited_guard_is_the_parents() {
     guard_is_the_parents::<Value<[u64; 2]>>();
     guard_is_the_parents::<Array<u64>>();
     guard_is_the_parents::<Lock<[u64; 2]>>();
+    guard_is_the_parents::<RLock<[u64; 2]>>();
+    guard_is_the_parents::<RwLock<[u64; 2]>>();
 }
 
 fn an_inherited_queue_handle_takes_rows_of_its_own() {
