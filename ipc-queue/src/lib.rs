@@ -79,6 +79,8 @@ mod endpoints;
 #[cfg(not(ipc_loom))]
 mod error;
 #[cfg(not(ipc_loom))]
+pub mod inspect;
+#[cfg(not(ipc_loom))]
 mod pool;
 #[cfg(not(ipc_loom))]
 mod queue;

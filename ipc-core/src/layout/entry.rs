@@ -26,6 +26,8 @@ use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64};
 pub(crate) const BUILDING: u32 = 0x4255_494c;
 /// A finished entry.
 pub(crate) const READY: u32 = 0x5245_4459;
+/// Kept for entries whose object is gone; format 1 writes none.
+pub(crate) const DESTROYED: u32 = 0x4445_4144;
 
 /// The fixed part of an entry.
 #[repr(C, align(64))]
@@ -47,6 +49,20 @@ pub(crate) struct EntryState {
 pub(crate) const ENTRY_BYTES: u64 = size_of::<EntryState>() as u64;
 const _: () = assert!(ENTRY_BYTES == 64);
 
+crate::record! { "entry", EntryState {
+    state: u32,
+    kind: u32,
+    owner: u64,
+    len: u64,
+    next: u64,
+    fingerprint: u64,
+    count: u64,
+    body_len: u64,
+    body_at: u32,
+    name_len: u16,
+    schema_len: u16,
+} }
+
 /// What an object is. Numbers below 65 536 belong to this workspace.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Kind(pub u32);
@@ -64,6 +80,11 @@ impl Kind {
     pub const LOCK: Self = Self(16);
     /// `ipc_queue::Queue`.
     pub const QUEUE: Self = Self(32);
+
+    /// The kinds of this workspace with their names.
+    pub fn all() -> impl Iterator<Item = (Self, &'static str)> {
+        Self::NAMES.into_iter()
+    }
 
     const NAMES: [(Self, &'static str); 6] = [
         (Self::VALUE, "Value"),

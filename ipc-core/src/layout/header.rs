@@ -21,6 +21,7 @@
 //! handle; it is never read from shared memory again.
 
 use crate::error::{Error, ErrorKind};
+use crate::raw::Reserved;
 use crate::sys::process::Identity;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -28,11 +29,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"IPCSEGM\xf1");
 /// The layout this code reads and writes.
 pub(crate) const VERSION: u32 = 1;
-const ENDIAN: u32 = 0x0102_0304;
+pub(crate) const ENDIAN: u32 = 0x0102_0304;
 
 /// Most member rows: the row field of an owner word has 16 bits.
 pub(crate) const MAX_ROWS: u32 = u16::MAX as u32;
-const MAX_BUCKETS: u32 = 1 << 20;
+pub(crate) const MAX_BUCKETS: u32 = 1 << 20;
 
 /// Bytes of a member row.
 pub(crate) const ROW_BYTES: u64 = 128;
@@ -62,9 +63,28 @@ pub(crate) struct HeaderState {
     flags: AtomicU32,
     pid_ns: AtomicU64,
     boot: [AtomicU64; 2],
+    reserved: Reserved<6>,
 }
 
 const _: () = assert!(size_of::<HeaderState>() <= DIRECTORY_AT as usize);
+
+crate::record! { "header", HeaderState {
+    magic: u64,
+    version: u32,
+    endian: u32,
+    id: [u64; 2],
+    total: u64,
+    rows_at: u64,
+    buckets_at: u64,
+    space_at: u64,
+    rows: u32,
+    buckets: u32,
+    creator_pid: u32,
+    flags: u32,
+    pid_ns: u64,
+    boot: [u64; 2],
+    reserved: [u32; 6],
+} }
 
 /// The shape of a segment, as copied into every handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,8 +14,8 @@ use crate::sys::mapping::KeeperPage;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-const LOCKS_AT: u64 = 1 << 62;
-const REPAIRS_AT: u64 = LOCKS_AT + (1 << 20);
+pub(crate) const LOCKS_AT: u64 = 1 << 62;
+pub(crate) const REPAIRS_AT: u64 = LOCKS_AT + (1 << 20);
 
 /// Whether somebody else holds the lock of this row.
 pub(crate) fn is_held(segment: BorrowedFd<'_>, row: u16) -> io::Result<bool> {

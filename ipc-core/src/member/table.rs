@@ -26,7 +26,7 @@
 use super::fork::{self, Hold};
 use super::row_lock::{self, Candidate};
 use crate::error::MemberError;
-use crate::raw::Owner;
+use crate::raw::{Owner, Reserved};
 use crate::sys::mapping::KeeperPage;
 use crate::sys::process::{self, Identity};
 use std::io;
@@ -34,8 +34,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-const FREE: u32 = 0x4652_4545;
-const TAKEN: u32 = 0x5441_4b45;
+pub(crate) const FREE: u32 = 0x4652_4545;
+pub(crate) const TAKEN: u32 = 0x5441_4b45;
 const NAME_BYTES: usize = 64;
 
 /// One row.
@@ -50,9 +50,23 @@ pub(crate) struct MemberRow {
     start_ticks: AtomicU64,
     boot: [AtomicU64; 2],
     name: [AtomicU8; NAME_BYTES],
+    reserved: Reserved<2>,
 }
 
 const _: () = assert!(size_of::<MemberRow>() as u64 == crate::layout::header::ROW_BYTES);
+
+crate::record! { "member row", MemberRow {
+    generation: u32,
+    state: u32,
+    pid: u32,
+    name_len: u32,
+    pid_ns: u64,
+    pidfs_ino: u64,
+    start_ticks: u64,
+    boot: [u64; 2],
+    name: [u8; 64],
+    reserved: [u32; 2],
+} }
 
 impl MemberRow {
     /// The generation of whoever took the row last; 0 if nobody ever did.

@@ -118,6 +118,18 @@ pub struct LockLine {
 #[cfg(not(ipc_loom))]
 const _: () = assert!(size_of::<LockLine>() == 64);
 
+#[cfg(not(ipc_loom))]
+crate::record! { "lock line", LockLine {
+    owner: u64,
+    touched: u64,
+    waiters: u32,
+    cause: u32,
+    waited_since: u64,
+    culprit_pid: u32,
+    culprit_len: u32,
+    culprit: [u8; 24],
+} }
+
 /// Why a lock was not given.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

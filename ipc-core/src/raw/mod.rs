@@ -6,6 +6,7 @@
 //! | [`Owner`], [`Census`], [`Verdict`] | who owns a word, and whether they live |
 //! | [`LockLine`], [`RawLock`], [`Guard`] | the crash-aware lock word, with data, with the guard |
 //! | [`WaitWord`], [`Waiters`], [`Pause`], [`Backoff`] | sleeping until something may have changed |
+//! | [`Reserved`] | the rest of a structure, so that it has no padding |
 //! | [`fork_epoch`] | how a handle notices that it was inherited by `fork` |
 
 mod backoff;
@@ -14,6 +15,7 @@ mod census;
 mod guard;
 pub mod lock_line;
 mod owner;
+mod reserved;
 mod wait_word;
 mod waiters;
 
@@ -30,5 +32,6 @@ pub use census::{Census, Verdict};
 pub use guard::{Guard, Guarded, RawLock};
 pub use lock_line::{Cause, LockError, LockLine};
 pub use owner::Owner;
+pub use reserved::Reserved;
 pub use wait_word::{Pause, RECHECK_FIRST, RECHECK_MOST, Slept, WaitWord};
 pub use waiters::{Registration, Waiters};

@@ -38,7 +38,7 @@
 //!
 //! Source: event counts (Reed and Kanodia, 1979); the futex form is folklore, the generation is ours.
 
-use super::Waiters;
+use super::{Reserved, Waiters};
 use crate::Deadline;
 use crate::shim::{self, Futex, Ordering, fence};
 use std::time::Duration;
@@ -74,10 +74,14 @@ pub const RECHECK_MOST: Duration = Duration::from_millis(50);
 pub struct WaitWord {
     event: Futex,
     waiters: Waiters,
+    reserved: Reserved<14>,
 }
 
 #[cfg(not(ipc_loom))]
 const _: () = assert!(size_of::<WaitWord>() == 64);
+
+#[cfg(not(ipc_loom))]
+crate::record! { "wait word", WaitWord { event: u32, waiters: u32, reserved: [u32; 14] } }
 
 /// Why [`WaitWord::sleep`] came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +152,7 @@ impl Default for Pause {
 impl WaitWord {
     /// A word with nobody asleep.
     pub fn new() -> Self {
-        Self { event: Futex::new(0), waiters: Waiters::new() }
+        Self { event: Futex::new(0), waiters: Waiters::new(), reserved: Reserved::new() }
     }
 
     /// Sleeps until notified, unless `ready()`; at most until `deadline`, and at most one re-check interval of `pause`.

@@ -48,7 +48,7 @@ use crate::layout::entry::{BUILDING, ENTRY_BYTES, EntryState, Kind, Parts, READY
 use crate::layout::header::GRAIN;
 use crate::member::fork::{self, Hold};
 use crate::raw::lock_line::Entry;
-use crate::raw::{Census, LockError, LockLine, Owner, Verdict, fork_epoch};
+use crate::raw::{Census, LockError, LockLine, Owner, Reserved, Verdict, fork_epoch};
 use crate::shim;
 use crate::{Deadline, Segment};
 use std::alloc::Layout;
@@ -66,10 +66,20 @@ pub(crate) struct DirectoryState {
     touched: AtomicU64,
     pending: AtomicU64,
     next_row: AtomicU32,
+    reserved: Reserved<9>,
 }
 
 const _: () =
     assert!(size_of::<DirectoryState>() as u64 + crate::layout::header::DIRECTORY_AT <= crate::layout::header::ROWS_AT);
+
+crate::record! { "directory", DirectoryState {
+    lock: LockLine,
+    next_space: u64,
+    touched: u64,
+    pending: u64,
+    next_row: u32,
+    reserved: [u32; 9],
+} }
 
 /// What a new entry is to be.
 pub(crate) struct Plan<'a> {
@@ -118,6 +128,7 @@ impl<'a> Directory<'a> {
             touched: AtomicU64::new(space_at),
             pending: AtomicU64::new(0),
             next_row: AtomicU32::new(0),
+            reserved: Reserved::new(),
         };
         // SAFETY: as in `state`; the segment has no other user yet.
         unsafe { self.state.write(empty) };

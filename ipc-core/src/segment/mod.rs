@@ -11,6 +11,7 @@ mod publish;
 pub(crate) mod registry;
 mod ticket;
 
+pub(crate) use directory::DirectoryState;
 pub(crate) use handle::Inner;
 pub use handle::Segment;
 pub use object::{Blueprint, Object, Place};

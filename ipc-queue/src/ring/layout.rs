@@ -17,7 +17,7 @@ use super::control::Control;
 use super::position::{Position, Positions};
 use super::row::EndpointRow;
 use super::slot::{Slot, SlotWord};
-use ipc_core::raw::WaitWord;
+use ipc_core::raw::{Reserved, WaitWord};
 use ipc_core::shim::{AtomicU32, AtomicU64, Ordering};
 use ipc_core::{Corrupt, Plain};
 use std::alloc::Layout;
@@ -97,15 +97,16 @@ impl Geometry {
 
 /// What the creator wrote down.
 #[repr(C, align(128))]
-struct Header {
+pub(crate) struct Header {
     capacity: AtomicU64,
     endpoints: AtomicU32,
     slot_bytes: AtomicU32,
+    reserved: Reserved<28>,
 }
 
 /// A word alone on its lines: 128 bytes, since processors fetch lines in pairs.
 #[repr(C, align(128))]
-pub(crate) struct Line<T>(pub T);
+pub(crate) struct Line<T>(pub T, Reserved<30>);
 
 /// The fixed part of a ring.
 #[repr(C)]
@@ -117,6 +118,23 @@ pub(crate) struct RingState {
     pub rx: WaitWord,
     pub tx: WaitWord,
 }
+
+#[cfg(not(ipc_loom))]
+ipc_core::record! { "queue header", Header {
+    capacity: u64,
+    endpoints: u32,
+    slot_bytes: u32,
+    reserved: [u32; 28],
+} }
+#[cfg(not(ipc_loom))]
+ipc_core::record! { "queue", RingState {
+    header: Header,
+    control: Line<u64>,
+    tail: Line<u64>,
+    head: Line<u64>,
+    rx: WaitWord,
+    tx: WaitWord,
+} }
 
 /// This process's view of a ring: addresses and geometry, nothing of which is ever read from shared memory again.
 ///
@@ -159,10 +177,11 @@ impl<T: Plain> Ring<T> {
                 capacity: AtomicU64::new(geometry.positions.capacity()),
                 endpoints: AtomicU32::new(geometry.endpoints),
                 slot_bytes: AtomicU32::new(size_of::<Slot<T>>() as u32),
+                reserved: Reserved::new(),
             },
-            control: Line(Control::new()),
-            tail: Line(AtomicU64::new(first.cursor())),
-            head: Line(AtomicU64::new(first.cursor())),
+            control: Line(Control::new(), Reserved::new()),
+            tail: Line(AtomicU64::new(first.cursor()), Reserved::new()),
+            head: Line(AtomicU64::new(first.cursor()), Reserved::new()),
             rx: WaitWord::new(),
             tx: WaitWord::new(),
         };

@@ -134,8 +134,14 @@ mod wait;
 pub use control::Role;
 pub use endpoint::{Endpoint, JoinError, Stop};
 pub use layout::{Geometry, GeometryError, Ring};
+#[cfg(not(ipc_loom))]
+pub(crate) use layout::{Header, RingState};
 pub use repair::{Turn, look_everywhere};
+#[cfg(not(ipc_loom))]
+pub(crate) use row::EndpointRow;
 pub use row::RowWord;
+#[cfg(not(ipc_loom))]
+pub(crate) use slot::Slot;
 pub use wait::{Obstructed, wait};
 
 #[cfg(any(test, ipc_loom))]

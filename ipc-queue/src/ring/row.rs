@@ -26,7 +26,7 @@
 use super::control::Role;
 use super::position::{Position, Positions};
 use ipc_core::Corrupt;
-use ipc_core::raw::Owner;
+use ipc_core::raw::{Owner, Reserved};
 use ipc_core::shim::{AtomicU32, AtomicU64, Ordering};
 
 const FREE: u64 = 0b100;
@@ -121,7 +121,17 @@ pub(crate) struct EndpointRow {
     intent: AtomicU64,
     intent_n: AtomicU32,
     loans: AtomicU32,
+    reserved: Reserved<26>,
 }
+
+#[cfg(not(ipc_loom))]
+ipc_core::record! { "endpoint row", EndpointRow {
+    owner: u64,
+    intent: u64,
+    intent_n: u32,
+    loans: u32,
+    reserved: [u32; 26],
+} }
 
 const NO_LOANS: u32 = 1;
 
@@ -132,6 +142,7 @@ impl EndpointRow {
             intent: AtomicU64::new(IDLE),
             intent_n: AtomicU32::new(1),
             loans: AtomicU32::new(NO_LOANS),
+            reserved: Reserved::new(),
         }
     }
 
