@@ -9,6 +9,7 @@
 //! | [`page`], [`view`] | shared memory for tests; a look at a segment's bytes                               |
 //! | [`unique`], [`leaks`], [`watchdog`] | names that go away, a guard against leaks, a bound on hangs       |
 //! | [`golden`]   | texts compared with committed files, which `BLESS=1` rewrites                            |
+//! | [`workers`]  | pieces of work on all processors, in forked children                                     |
 //!
 //! The program `crashpoints` kills every registered operation everywhere and prints the table.
 
@@ -27,3 +28,4 @@ pub mod suites;
 pub mod unique;
 pub mod view;
 pub mod watchdog;
+pub mod workers;

@@ -3,7 +3,6 @@
 use super::{Record, Recorded};
 use crate::layout::entry::{self, EntryState};
 use crate::layout::header::{self, HeaderState};
-use crate::member::row_lock;
 use crate::member::table::{self, MemberRow};
 use crate::raw::{LockLine, WaitWord};
 use crate::segment::DirectoryState;
@@ -35,6 +34,9 @@ pub const NUMBERS: &[(&str, u64)] = &[
     ("entry BUILDING", entry::BUILDING as u64),
     ("entry READY", entry::READY as u64),
     ("entry DESTROYED", entry::DESTROYED as u64),
-    ("first row lock", row_lock::LOCKS_AT),
-    ("first repair lock", row_lock::REPAIRS_AT),
+    ("first row lock", header::ROW_LOCKS_AT),
+    ("first repair lock", header::REPAIR_LOCKS_AT),
+    ("gate lock", header::GATE_AT),
+    ("flag COLLECTED", header::COLLECTED as u64),
+    ("flag OBSERVABLE", header::OBSERVABLE as u64),
 ];

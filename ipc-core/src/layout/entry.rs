@@ -122,6 +122,9 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    /// Of an entry that says nothing yet.
+    pub(crate) const NOTHING: Self = Self { name_len: 0, schema_len: 0, body_at: 0, body_len: 0, len: 0 };
+
     /// Places name, schema and body of an entry that begins at `offset` of the mapping.
     pub(crate) fn place(offset: u64, name: &str, schema: &str, body: Layout) -> Result<Self, Error> {
         let too_large = || Error::new(ErrorKind::OutOfMemory { bytes: body.size() as u64 });

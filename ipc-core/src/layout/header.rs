@@ -13,12 +13,22 @@
 //! | 64     | u32     | rows        | 1 to 65 535                                          |
 //! | 68     | u32     | buckets     | a power of two, at most 2^20                         |
 //! | 72     | u32     | creator_pid | recorded only                                        |
-//! | 76     | u32     | flags       | known bits only                                      |
+//! | 76     | u32     | flags       | known bits only: [`COLLECTED`], [`OBSERVABLE`]       |
 //! | 80     | u64     | pid_ns      | recorded only                                        |
 //! | 88     | u64 × 2 | boot        | recorded only                                        |
 //!
 //! The header is written once, before the segment has a name or a second process. Attaching copies the geometry into the
 //! handle; it is never read from shared memory again.
+//!
+//! # Lock bytes
+//!
+//! Far behind the content, where no file has bytes, lie bytes that are locked and never written (`F_OFD_SETLK`):
+//!
+//! | offset                  | bytes | who locks it                                                                       |
+//! |-------------------------|-------|------------------------------------------------------------------------------------|
+//! | [`ROW_LOCKS_AT`]        | rows  | write: the living member of that row                                               |
+//! | [`REPAIR_LOCKS_AT`]     | rows  | write: who repairs what the dead of that row left                                  |
+//! | [`GATE_AT`]             | 1     | read: who is attaching; write: who takes the name away because no member is left   |
 
 use crate::error::{Error, ErrorKind};
 use crate::raw::Reserved;
@@ -45,6 +55,20 @@ pub(crate) const ROWS_AT: u64 = 512;
 pub(crate) const PAGE: u64 = 4096;
 /// The unit in which space is given to objects.
 pub(crate) const GRAIN: u64 = 64;
+
+/// Flag: the name goes with the last member. Only of named segments.
+pub(crate) const COLLECTED: u32 = 1 << 0;
+/// Flag: one process writes, which has the only row; others may map it read-only.
+pub(crate) const OBSERVABLE: u32 = 1 << 1;
+const KNOWN_FLAGS: u32 = COLLECTED | OBSERVABLE;
+
+/// Where the lock bytes of the rows begin.
+pub(crate) const ROW_LOCKS_AT: u64 = 1 << 62;
+/// Where the lock bytes of the right to repair begin.
+pub(crate) const REPAIR_LOCKS_AT: u64 = ROW_LOCKS_AT + (1 << 20);
+/// The lock byte between attaching and collecting.
+#[allow(dead_code)]
+pub(crate) const GATE_AT: u64 = REPAIR_LOCKS_AT + (1 << 20);
 
 /// The fixed part of a segment's first bytes.
 #[repr(C, align(64))]
@@ -95,11 +119,63 @@ pub(crate) struct Geometry {
     pub buckets: u32,
     pub buckets_at: u64,
     pub space_at: u64,
+    pub flags: u32,
+}
+
+impl HeaderState {
+    /// The boot id under which the segment was made: recorded, and believed by nobody.
+    pub(crate) fn boot(&self) -> u128 {
+        let [low, high] = [0, 1].map(|half| self.boot[half].load(Ordering::Relaxed));
+        u128::from(high) << 64 | u128::from(low)
+    }
+
+    /// Rows, buckets, and where buckets and space begin, as the header says.
+    pub(crate) fn shape(&self) -> (u32, u32, u64, u64) {
+        let get = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        let get32 = |word: &AtomicU32| word.load(Ordering::Relaxed);
+        (get32(&self.rows), get32(&self.buckets), get(&self.buckets_at), get(&self.space_at))
+    }
+
+    /// Every field for people, under the name by which [`Geometry::examine`] knows it.
+    pub(crate) fn fields(&self) -> [(&'static str, String); 14] {
+        let get = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        let get32 = |word: &AtomicU32| word.load(Ordering::Relaxed);
+        let hexadecimal = |word: &AtomicU64| format!("{:#x}", get(word));
+        let magic = match get(&self.magic) {
+            MAGIC => "IPCSEGM".to_owned(),
+            other => format!("{other:#x}"),
+        };
+        [
+            ("magic", magic),
+            ("format version", get32(&self.version).to_string()),
+            ("byte order", format!("{:#x}", get32(&self.endian))),
+            ("segment id", format!("{:016x}{:016x}", get(&self.id[1]), get(&self.id[0]))),
+            ("total size", format!("{} bytes", get(&self.total))),
+            ("number of member rows", get32(&self.rows).to_string()),
+            ("number of buckets", get32(&self.buckets).to_string()),
+            ("offset of the member rows", hexadecimal(&self.rows_at)),
+            ("offset of the buckets", hexadecimal(&self.buckets_at)),
+            ("offset of the object space", hexadecimal(&self.space_at)),
+            ("flags", flag_names(get32(&self.flags))),
+            ("creator", format!("process {}", get32(&self.creator_pid))),
+            ("PID namespace", get(&self.pid_ns).to_string()),
+            ("boot id", format!("{:032x}", self.boot())),
+        ]
+    }
+}
+
+fn flag_names(flags: u32) -> String {
+    match flags {
+        0 => "none".to_owned(),
+        COLLECTED => "COLLECTED: the name goes with the last member".to_owned(),
+        OBSERVABLE => "OBSERVABLE: one process writes".to_owned(),
+        other => format!("{other:#x}"),
+    }
 }
 
 impl Geometry {
     /// The shape of a segment with room for `space` bytes of objects, in whole pages.
-    pub(crate) fn new(id: u128, space: u64, rows: u32, buckets: u32) -> Result<Self, Error> {
+    pub(crate) fn new(id: u128, space: u64, rows: u32, buckets: u32, flags: u32) -> Result<Self, Error> {
         if rows == 0 || rows > MAX_ROWS {
             return Err(ErrorKind::InvalidArgument {
                 what: "members",
@@ -115,7 +191,7 @@ impl Geometry {
             .and_then(|end| end.checked_next_multiple_of(PAGE))
             .filter(|&total| total <= isize::MAX as u64)
             .ok_or(ErrorKind::OutOfMemory { bytes: space })?;
-        Ok(Self { id, total, rows, buckets, buckets_at, space_at })
+        Ok(Self { id, total, rows, buckets, buckets_at, space_at, flags })
     }
 
     /// Writes the header of a new segment. `magic` comes last: a header without it is none.
@@ -133,6 +209,7 @@ impl Geometry {
         set32(&header.rows, self.rows);
         set32(&header.buckets, self.buckets);
         set32(&header.creator_pid, creator.pid);
+        set32(&header.flags, self.flags);
         set(&header.pid_ns, creator.pid_ns);
         set(&header.boot[0], creator.boot as u64);
         set(&header.boot[1], (creator.boot >> 64) as u64);
@@ -140,54 +217,84 @@ impl Geometry {
         header.magic.store(MAGIC, Ordering::Release);
     }
 
-    /// Reads and checks a header that anybody may have written, of a file of `size` bytes.
+    /// Reads and checks a header that anybody may have written, of a file of `size` bytes. The first thing wrong is the error.
     pub(crate) fn read(header: &HeaderState, size: u64) -> Result<Self, Error> {
+        let mut first = None;
+        let geometry = Self::examine(header, size, &mut |field, found, expected| {
+            first.get_or_insert(ErrorKind::Header { field, found, expected });
+        });
+        first.map_or(Ok(geometry), |wrong| Err(wrong.into()))
+    }
+
+    /// What a header says, believable only if `wrong` was told nothing: field, found and expected of each violated condition.
+    pub(crate) fn examine(header: &HeaderState, size: u64, wrong: Wrong<'_>) -> Self {
         let get = |word: &AtomicU64| word.load(Ordering::Relaxed);
         let get32 = |word: &AtomicU32| word.load(Ordering::Relaxed);
         // ORDERING: Acquire [seg/S1].
-        expect("magic", header.magic.load(Ordering::Acquire), MAGIC)?;
-        expect("format version", get32(&header.version).into(), VERSION.into())?;
-        expect("byte order", get32(&header.endian).into(), ENDIAN.into())?;
+        expect(wrong, "magic", header.magic.load(Ordering::Acquire), MAGIC);
+        expect(wrong, "format version", get32(&header.version).into(), VERSION.into());
+        expect(wrong, "byte order", get32(&header.endian).into(), ENDIAN.into());
         let (rows, buckets, total) = (get32(&header.rows), get32(&header.buckets), get(&header.total));
         let id = u128::from(get(&header.id[1])) << 64 | u128::from(get(&header.id[0]));
-        check("segment id", id, id != 0, "not zero")?;
-        check("number of member rows", rows, (1..=MAX_ROWS).contains(&rows), "1 to 65535")?;
+        check(wrong, "segment id", id, id != 0, "not zero");
+        check(wrong, "number of member rows", rows, (1..=MAX_ROWS).contains(&rows), "1 to 65535");
         check(
+            wrong,
             "number of buckets",
             buckets,
             buckets.is_power_of_two() && buckets <= MAX_BUCKETS,
             "a power of two up to 2^20",
-        )?;
-        expect("total size", total, size)?;
-        check("total size", total, total.is_multiple_of(PAGE) && total <= isize::MAX as u64, "whole pages")?;
+        );
+        expect(wrong, "total size", total, size);
+        check(wrong, "total size", total, total.is_multiple_of(PAGE) && total <= isize::MAX as u64, "whole pages");
         let (buckets_at, space_at) = places(rows, buckets);
-        expect("offset of the member rows", get(&header.rows_at), ROWS_AT)?;
-        expect("offset of the buckets", get(&header.buckets_at), buckets_at)?;
-        expect("offset of the object space", get(&header.space_at), space_at)?;
-        check("total size", total, space_at <= total, "large enough for rows and buckets")?;
-        expect("flags", get32(&header.flags).into(), 0)?;
-        Ok(Self { id, total, rows, buckets, buckets_at, space_at })
+        expect(wrong, "offset of the member rows", get(&header.rows_at), ROWS_AT);
+        expect(wrong, "offset of the buckets", get(&header.buckets_at), buckets_at);
+        expect(wrong, "offset of the object space", get(&header.space_at), space_at);
+        check(wrong, "total size", total, space_at <= total, "large enough for rows and buckets");
+        let flags = get32(&header.flags);
+        check(
+            wrong,
+            "flags",
+            format_args!("{flags:#x}"),
+            flags & !KNOWN_FLAGS == 0,
+            "none that this version does not know",
+        );
+        let rows_fit = flags & OBSERVABLE == 0 || rows == 1;
+        check(wrong, "number of member rows", rows, rows_fit, "1, because others only observe");
+        Self { id, total, rows, buckets, buckets_at, space_at, flags }
     }
 }
 
 /// Offsets of the buckets and of the object space.
-fn places(rows: u32, buckets: u32) -> (u64, u64) {
+pub(crate) fn places(rows: u32, buckets: u32) -> (u64, u64) {
     let buckets_at = ROWS_AT + u64::from(rows) * ROW_BYTES;
     (buckets_at, (buckets_at + u64::from(buckets) * 8).next_multiple_of(GRAIN))
 }
 
-fn expect(field: &'static str, found: u64, expected: u64) -> Result<(), Error> {
-    if found == expected {
-        return Ok(());
+/// Is told each violated condition of a header: field, found, expected.
+type Wrong<'a> = &'a mut dyn FnMut(&'static str, String, String);
+
+fn expect(wrong: Wrong<'_>, field: &'static str, found: u64, expected: u64) {
+    if found != expected {
+        wrong(field, format!("{found:#x}"), format!("{expected:#x}"));
     }
-    Err(ErrorKind::Header { field, found: format!("{found:#x}"), expected: format!("{expected:#x}") }.into())
 }
 
-fn check(field: &'static str, found: impl std::fmt::Display, good: bool, expected: &str) -> Result<(), Error> {
-    if good {
-        return Ok(());
+fn check(wrong: Wrong<'_>, field: &'static str, found: impl std::fmt::Display, good: bool, expected: &str) {
+    if !good {
+        wrong(field, found.to_string(), expected.to_owned());
     }
-    Err(ErrorKind::Header { field, found: found.to_string(), expected: expected.to_owned() }.into())
+}
+
+#[cfg(test)]
+impl HeaderState {
+    /// The bytes as they would be stored.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        // SAFETY: a HeaderState has no padding: all of its bytes are initialised.
+        let bytes = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(self).cast::<u8>(), size_of::<Self>()) };
+        bytes.to_vec()
+    }
 }
 
 #[cfg(test)]
@@ -215,9 +322,9 @@ mod tests {
 
     #[test]
     fn each_violated_condition_is_its_own_error() {
-        let geometry = Geometry::new(7, 10_000, 64, 16).unwrap();
+        let geometry = Geometry::new(7, 10_000, 64, 16, COLLECTED).unwrap();
         type Damage = (fn(&HeaderState), &'static str);
-        let damages: [Damage; 11] = [
+        let damages: [Damage; 12] = [
             (|h| h.magic.store(1, Ordering::Relaxed), "magic"),
             (|h| h.version.store(2, Ordering::Relaxed), "format version"),
             (|h| h.endian.store(ENDIAN.swap_bytes(), Ordering::Relaxed), "byte order"),
@@ -229,6 +336,7 @@ mod tests {
             (|h| h.buckets_at.store(u64::MAX, Ordering::Relaxed), "offset of the buckets"),
             (|h| h.space_at.store(0, Ordering::Relaxed), "offset of the object space"),
             (|h| h.flags.store(1 << 31, Ordering::Relaxed), "flags"),
+            (|h| h.flags.store(OBSERVABLE, Ordering::Relaxed), "number of member rows"),
         ];
         for (damage, expected) in damages {
             let header = written(&geometry);
@@ -244,15 +352,15 @@ mod tests {
     #[test]
     fn too_large_is_an_error_not_an_overflow() {
         for space in [u64::MAX, u64::MAX - 4096, i64::MAX as u64] {
-            let error = Geometry::new(1, space, 64, 1).unwrap_err();
+            let error = Geometry::new(1, space, 64, 1, 0).unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::OutOfMemory { .. }));
         }
     }
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(id in 1u128.., space in 0u64..1 << 40, rows in 1u32..=MAX_ROWS, buckets in 0u32..1 << 20) {
-            let geometry = Geometry::new(id, space, rows, buckets).unwrap();
+        fn what_is_written_is_read(id in 1u128.., space in 0u64..1 << 40, rows in 1u32..=MAX_ROWS, buckets in 0u32..1 << 20, collected: bool) {
+            let geometry = Geometry::new(id, space, rows, buckets, if collected { COLLECTED } else { 0 }).unwrap();
             prop_assert!(geometry.total - geometry.space_at >= space && geometry.total.is_multiple_of(PAGE));
             prop_assert_eq!(Geometry::read(&written(&geometry), geometry.total).unwrap(), geometry);
             prop_assert!(Geometry::read(&written(&geometry), geometry.total + PAGE).is_err());

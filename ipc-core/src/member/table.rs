@@ -22,6 +22,13 @@
 //!
 //! Rows are tried round-robin, those marked free first, so a row rests as long as possible before its next generation. What
 //! a dead member still owns in objects names its row *and* generation, and stays recognisably dead when the row is taken.
+//!
+//! # After a new boot
+//!
+//! Row locks do not outlive a boot, so every member of a file that does is dead. But after a power failure the file may hold an
+//! owner word of a generation and the row of an older one, which would come again. So whoever takes a row of an earlier boot,
+//! or a row that nobody had in a file of an earlier boot, moves the generation on by [`BOOT_LEAP`]: more than any row was
+//! taken between two write-backs of the kernel, half a minute apart.
 
 use super::fork::{self, Hold};
 use super::row_lock::{self, Candidate};
@@ -36,7 +43,10 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 pub(crate) const FREE: u32 = 0x4652_4545;
 pub(crate) const TAKEN: u32 = 0x5441_4b45;
-const NAME_BYTES: usize = 64;
+/// Bytes of a name that are kept.
+pub(crate) const NAME_BYTES: usize = 64;
+/// How far a generation moves on over a boot.
+const BOOT_LEAP: u32 = 1 << 16;
 
 /// One row.
 #[repr(C, align(128))]
@@ -74,6 +84,16 @@ impl MemberRow {
         self.generation.load(Ordering::Relaxed)
     }
 
+    /// FREE, TAKEN, 0 in a row that nobody ever took, or what a scribbler left.
+    pub(crate) fn state(&self) -> u32 {
+        self.state.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that the name has, if a member wrote it.
+    pub(crate) fn name_len(&self) -> u32 {
+        self.name_len.load(Ordering::Relaxed)
+    }
+
     /// What was recorded of the process.
     pub(crate) fn identity(&self) -> Identity {
         let get = |word: &AtomicU64| word.load(Ordering::Relaxed);
@@ -97,9 +117,12 @@ impl MemberRow {
         self.state.load(Ordering::Relaxed) != TAKEN
     }
 
-    /// Steps 2 to 4; the caller holds the row lock.
-    fn take(&self, who: &Identity, name: &str) -> u32 {
-        let generation = self.generation().wrapping_add(1).max(1);
+    /// Steps 2 to 4; the caller holds the row lock. `made`: the boot under which the segment was made.
+    fn take(&self, who: &Identity, name: &str, made: u128) -> u32 {
+        let (last, before) = (self.generation(), self.identity().boot);
+        let known = if last == 0 { made } else { before };
+        let leap = if known == who.boot { 1 } else { BOOT_LEAP };
+        let generation = last.wrapping_add(leap).max(1);
         // ORDERING: Release [member/M1]: a reader that finds the old details below a new generation takes them for nobody's.
         self.generation.store(generation, Ordering::Release);
         let set = |word: &AtomicU64, value: u64| word.store(value, Ordering::Relaxed);
@@ -150,6 +173,7 @@ pub(crate) fn join(
     rows: &[MemberRow],
     segment: BorrowedFd<'_>,
     next_row: &AtomicU32,
+    made: u128,
     no_fork: &Hold,
 ) -> Result<Membership, MemberError> {
     let candidate = Candidate::new(segment).map_err(refused)?;
@@ -162,7 +186,7 @@ pub(crate) fn join(
             continue;
         }
         let (identity, name) = who_am_i(no_fork);
-        let generation = rows[usize::from(row)].take(&identity, &name);
+        let generation = rows[usize::from(row)].take(&identity, &name, made);
         let keeper = candidate.keep().map_err(refused)?;
         return Ok(Membership { me: Owner::new(generation, row, 0), keeper });
     }
@@ -205,6 +229,22 @@ pub(super) fn forget_identity(no_fork: &Hold) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn blank() -> MemberRow {
+        // SAFETY: a MemberRow is atomics only, for which zero bytes are valid.
+        unsafe { std::mem::zeroed() }
+    }
+
+    #[test]
+    fn generations_leap_over_a_boot() {
+        let row = blank();
+        let who = |boot| Identity { boot, ..Identity::default() };
+        assert_eq!(row.take(&who(7), "first", 7), 1);
+        assert_eq!(row.take(&who(7), "again", 7), 2);
+        assert_eq!(row.take(&who(8), "another boot", 7), 2 + BOOT_LEAP);
+        assert_eq!(row.take(&who(8), "the same boot", 7), 3 + BOOT_LEAP);
+        assert_eq!(blank().take(&who(8), "a row whose first generations were lost", 7), BOOT_LEAP);
+    }
 
     #[test]
     fn names_are_cut_between_characters() {

@@ -62,9 +62,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 #[repr(C)]
 pub(crate) struct DirectoryState {
     lock: LockLine,
-    next_space: AtomicU64,
+    pub next_space: AtomicU64,
     touched: AtomicU64,
-    pending: AtomicU64,
+    pub pending: AtomicU64,
     next_row: AtomicU32,
     reserved: Reserved<9>,
 }

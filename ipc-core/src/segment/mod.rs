@@ -14,6 +14,8 @@ mod ticket;
 pub(crate) use directory::DirectoryState;
 pub(crate) use handle::Inner;
 pub use handle::Segment;
+pub(crate) use home::Home;
+pub(crate) use name::check as check_name;
 pub use object::{Blueprint, Object, Place};
 pub use options::SegmentOptions;
 pub use ticket::Ticket;

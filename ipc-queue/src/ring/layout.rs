@@ -14,6 +14,8 @@
 //! No pointers; offsets follow from capacity, endpoints and the element type, which the handle keeps for itself.
 
 use super::control::Control;
+#[cfg(not(ipc_loom))]
+use super::control::Signs;
 use super::position::{Position, Positions};
 use super::row::EndpointRow;
 use super::slot::{Slot, SlotWord};
@@ -56,7 +58,27 @@ struct Plan {
     slots: usize,
 }
 
+#[cfg(not(ipc_loom))]
+impl RingState {
+    /// What the creator wrote down: capacity, endpoint rows, bytes of a slot.
+    pub(crate) fn said(&self) -> (u64, u32, u32) {
+        let Header { capacity, endpoints, slot_bytes, .. } = &self.header;
+        (capacity.load(Ordering::Relaxed), endpoints.load(Ordering::Relaxed), slot_bytes.load(Ordering::Relaxed))
+    }
+
+    /// The control word, the tail and the head as they are.
+    pub(crate) fn words(&self) -> (Signs, u64, u64) {
+        (self.control.0.glance(), self.tail.0.load(Ordering::Relaxed), self.head.0.load(Ordering::Relaxed))
+    }
+}
+
 impl Geometry {
+    /// The arithmetic of such a ring.
+    #[cfg(not(ipc_loom))]
+    pub(crate) fn positions(&self) -> &Positions {
+        &self.positions
+    }
+
     /// A ring of `capacity` slots that up to `endpoints` endpoints can use at a time.
     pub const fn new(capacity: u64, endpoints: u32) -> Result<Self, GeometryError> {
         if endpoints == 0 || endpoints > MAX_ENDPOINTS {
