@@ -1,6 +1,6 @@
 //! How a queue is written, and how it is described.
 
-use crate::ring::{EndpointRow, Geometry, Header, Held, Phase, Positions, RingState, Role, Slot, SlotWord};
+use crate::ring::{Announced, EndpointRow, Geometry, Header, Held, Phase, Positions, RingState, Role, Slot, SlotWord};
 use ipc_core::inspect::{Body, Describer, Record, Recorded, Sheet, Standing};
 use ipc_core::raw::{Kind, WaitWord};
 use std::fmt;
@@ -90,9 +90,10 @@ fn rows(body: &Body<'_>, endpoints: u32, positions: &Positions, sheet: &mut Shee
         let who = body.who(owner);
         let standing = if who.presence.may_act() { Standing::Plain } else { Standing::Notice };
         let does = Does(role);
-        match row.intent(positions) {
-            Ok(None) => lines.push("endpoint", format_args!("row {index}: {who} {does}"), standing),
-            Ok(Some((intent, n))) => {
+        match row.announced(positions) {
+            Ok(Announced::Nothing) => lines.push("endpoint", format_args!("row {index}: {who} {does}"), standing),
+            Ok(Announced::Moving) => lines.push("endpoint", format_args!("row {index}: {who} {does}, busy"), standing),
+            Ok(Announced::Claim(intent, n)) => {
                 // It stands until the next one: whether it is done, the slots tell.
                 let how = if intent.sure { "claimed" } else { "tried for" };
                 let why = if intent.side == Role::Sender { "send" } else { "receive" };

@@ -18,4 +18,4 @@ pub use ipc_core::__private::plain_via_sync as plain;
 pub use ipc_core::raw::Guard;
 #[doc(no_inline)]
 pub use ipc_core::{Cause, Deadline, Error, ErrorKind, LockError, Plain, Segment, SegmentOptions, Ticket};
-pub use lock::Lock;
+pub use lock::{Lock, LockState};

@@ -76,7 +76,7 @@ fn table_of(record: &Record, old: &[&str]) -> String {
         })
         .collect();
     let rows = record.fields.iter().map(|field| {
-        let unknown = if field.name == "reserved" { "zero" } else { "" };
+        let unknown = if field.name == "rest" { "zero" } else { "" };
         let meaning = meanings.get(field.name).copied().filter(|text| !text.is_empty()).unwrap_or(unknown);
         [field.offset.to_string(), field.kind.to_owned(), field.name.to_owned(), meaning.to_owned()]
     });

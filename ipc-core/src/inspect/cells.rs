@@ -25,17 +25,16 @@ fn value(body: &Body<'_>, sheet: &mut Sheet) {
         sheet.damage("count", format_args!("{}, expected 1", body.count()));
     }
     let Some((size, align)) = size_and_align(body.schema()) else { return unknown_type(body, sheet) };
-    if size == 0 || (size == align && size <= 8) {
-        fits(body, LINE.saturating_add(size), sheet);
-        return number(body, LINE, sheet);
-    }
+    // As `ValueState`: the line, which copy is current, two copies.
     let align = align.max(8);
-    let first = (LINE + 4).next_multiple_of(align);
-    let second = first.checked_add(size).and_then(|end| end.checked_next_multiple_of(align));
-    fits(body, second.map_or(u64::MAX, |at| at.saturating_add(size)), sheet);
-    match body.u32(LINE) {
-        current @ 1..=2 => sheet.fact("current", format_args!("copy {current} of 2")),
-        other => sheet.damage("current", format_args!("copy {other:#x} of 2")),
+    let (first, copy) = ((LINE + 4).next_multiple_of(align), size.checked_next_multiple_of(align));
+    fits(body, copy.and_then(|copy| copy.checked_mul(2)?.checked_add(first)), align, sheet);
+    match (body.u32(LINE), copy) {
+        (current @ 1..=2, Some(copy)) => {
+            sheet.fact("current", format_args!("copy {current} of 2"));
+            number(body, if current == 1 { first } else { first.saturating_add(copy) }, sheet);
+        }
+        (other, _) => sheet.damage("current", format_args!("copy {other:#x} of 2")),
     }
 }
 
@@ -44,20 +43,24 @@ fn array(body: &Body<'_>, sheet: &mut Sheet) {
     lock_line(body, 0, sheet);
     let Some((size, align)) = size_and_align(body.schema()) else { return unknown_type(body, sheet) };
     let needed = size.checked_mul(body.count()).and_then(|len| len.checked_add(LINE.next_multiple_of(align)));
-    fits(body, needed.unwrap_or(u64::MAX), sheet);
+    fits(body, needed, align, sheet);
 }
 
 fn atomic(body: &Body<'_>, sheet: &mut Sheet) {
-    let Some((size, _)) = size_and_align(body.schema()) else { return unknown_type(body, sheet) };
-    fits(body, size.saturating_mul(body.count()), sheet);
+    let Some((size, align)) = size_and_align(body.schema()) else { return unknown_type(body, sheet) };
+    fits(body, size.checked_mul(body.count()), align, sheet);
     if body.count() == 1 {
         number(body, 0, sheet);
     }
 }
 
-/// The handle refuses a body that is too small; nobody makes one that is larger.
-fn fits(body: &Body<'_>, needed: u64, sheet: &mut Sheet) {
-    if body.len() != needed {
+/// The handle refuses a body that is too small; nobody makes one that is larger than what alignment adds.
+fn fits(body: &Body<'_>, needed: Option<u64>, align: u64, sheet: &mut Sheet) {
+    let most = needed.and_then(|needed| needed.checked_next_multiple_of(align.max(LINE)));
+    let (Some(needed), Some(most)) = (needed, most) else {
+        return sheet.damage("body", "its type and count are too large for any memory");
+    };
+    if !(needed..=most).contains(&body.len()) {
         sheet.damage("body", format_args!("{} bytes, {needed} expected of its type and count", body.len()));
     }
 }

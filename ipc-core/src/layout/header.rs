@@ -31,7 +31,7 @@
 //! | [`GATE_AT`]             | 1     | read: who is attaching; write: who takes the name away because no member is left   |
 
 use crate::error::{Error, ErrorKind};
-use crate::raw::Reserved;
+use crate::raw::Pad;
 use crate::sys::process::Identity;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -87,7 +87,7 @@ pub(crate) struct HeaderState {
     flags: AtomicU32,
     pid_ns: AtomicU64,
     boot: [AtomicU64; 2],
-    reserved: Reserved<6>,
+    rest: Pad<24>,
 }
 
 const _: () = assert!(size_of::<HeaderState>() <= DIRECTORY_AT as usize);
@@ -107,7 +107,7 @@ crate::record! { "header", HeaderState {
     flags: u32,
     pid_ns: u64,
     boot: [u64; 2],
-    reserved: [u32; 6],
+    rest: [u8; 24],
 } }
 
 /// The shape of a segment, as copied into every handle.

@@ -70,7 +70,7 @@ macro_rules! record {
     ($name:literal, $state:ident $(<$t:ty>)? { $($field:ident: $plain:ty),+ $(,)? }) => {
         $crate::record! { $name, $state$(<$t>)? { $($field: $plain),+, .. } }
 
-        // What alignment adds must be a field: `raw::Reserved`.
+        // What alignment adds must be a field: `raw::Pad`.
         const _: () = ::core::assert!(
             0 $(+ ::core::mem::size_of::<$plain>())+ == ::core::mem::size_of::<$state$(<$t>)?>(),
             ::core::concat!("padding would carry bytes of the writer's stack into shared memory: ", $name),

@@ -33,7 +33,7 @@
 use super::fork::{self, Hold};
 use super::row_lock::{self, Candidate};
 use crate::error::MemberError;
-use crate::raw::{Owner, Reserved};
+use crate::raw::{Owner, Pad};
 use crate::sys::mapping::KeeperPage;
 use crate::sys::process::{self, Identity};
 use std::io;
@@ -60,7 +60,7 @@ pub(crate) struct MemberRow {
     start_ticks: AtomicU64,
     boot: [AtomicU64; 2],
     name: [AtomicU8; NAME_BYTES],
-    reserved: Reserved<2>,
+    rest: Pad<8>,
 }
 
 const _: () = assert!(size_of::<MemberRow>() as u64 == crate::layout::header::ROW_BYTES);
@@ -75,7 +75,7 @@ crate::record! { "member row", MemberRow {
     start_ticks: u64,
     boot: [u64; 2],
     name: [u8; 64],
-    reserved: [u32; 2],
+    rest: [u8; 8],
 } }
 
 impl MemberRow {

@@ -48,7 +48,7 @@ use crate::layout::entry::{BUILDING, ENTRY_BYTES, EntryState, Kind, Parts, READY
 use crate::layout::header::GRAIN;
 use crate::member::fork::{self, Hold};
 use crate::raw::lock_line::Entry;
-use crate::raw::{Census, LockError, LockLine, Owner, Reserved, Verdict, fork_epoch};
+use crate::raw::{Census, LockError, LockLine, Owner, Pad, Verdict, fork_epoch};
 use crate::shim;
 use crate::{Deadline, Segment};
 use std::alloc::Layout;
@@ -66,7 +66,7 @@ pub(crate) struct DirectoryState {
     touched: AtomicU64,
     pub pending: AtomicU64,
     next_row: AtomicU32,
-    reserved: Reserved<9>,
+    rest: Pad<36>,
 }
 
 const _: () =
@@ -78,7 +78,7 @@ crate::record! { "directory", DirectoryState {
     touched: u64,
     pending: u64,
     next_row: u32,
-    reserved: [u32; 9],
+    rest: [u8; 36],
 } }
 
 /// What a new entry is to be.
@@ -128,7 +128,7 @@ impl<'a> Directory<'a> {
             touched: AtomicU64::new(space_at),
             pending: AtomicU64::new(0),
             next_row: AtomicU32::new(0),
-            reserved: Reserved::new(),
+            rest: Pad::new(),
         };
         // SAFETY: as in `state`; the segment has no other user yet.
         unsafe { self.state.write(empty) };

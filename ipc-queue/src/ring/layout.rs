@@ -19,7 +19,7 @@ use super::control::Signs;
 use super::position::{Position, Positions};
 use super::row::EndpointRow;
 use super::slot::{Slot, SlotWord};
-use ipc_core::raw::{Reserved, WaitWord};
+use ipc_core::raw::{Pad, WaitWord};
 use ipc_core::shim::{AtomicU32, AtomicU64, Ordering};
 use ipc_core::{Corrupt, Plain};
 use std::alloc::Layout;
@@ -123,12 +123,12 @@ pub(crate) struct Header {
     capacity: AtomicU64,
     endpoints: AtomicU32,
     slot_bytes: AtomicU32,
-    reserved: Reserved<28>,
+    rest: Pad<112>,
 }
 
 /// A word alone on its lines: 128 bytes, since processors fetch lines in pairs.
 #[repr(C, align(128))]
-pub(crate) struct Line<T>(pub T, Reserved<30>);
+pub(crate) struct Line<T>(pub T, Pad<120>);
 
 /// The fixed part of a ring.
 #[repr(C)]
@@ -146,7 +146,7 @@ ipc_core::record! { "queue header", Header {
     capacity: u64,
     endpoints: u32,
     slot_bytes: u32,
-    reserved: [u32; 28],
+    rest: [u8; 112],
 } }
 #[cfg(not(ipc_loom))]
 ipc_core::record! { "queue", RingState {
@@ -199,11 +199,11 @@ impl<T: Plain> Ring<T> {
                 capacity: AtomicU64::new(geometry.positions.capacity()),
                 endpoints: AtomicU32::new(geometry.endpoints),
                 slot_bytes: AtomicU32::new(size_of::<Slot<T>>() as u32),
-                reserved: Reserved::new(),
+                rest: Pad::new(),
             },
-            control: Line(Control::new(), Reserved::new()),
-            tail: Line(AtomicU64::new(first.cursor()), Reserved::new()),
-            head: Line(AtomicU64::new(first.cursor()), Reserved::new()),
+            control: Line(Control::new(), Pad::new()),
+            tail: Line(AtomicU64::new(first.cursor()), Pad::new()),
+            head: Line(AtomicU64::new(first.cursor()), Pad::new()),
             rx: WaitWord::new(),
             tx: WaitWord::new(),
         };
