@@ -374,6 +374,11 @@ impl LockLine {
         (self.waiters.count() != 0).then(|| self.waited_since.load(Ordering::Relaxed))
     }
 
+    /// How many are registered as sleeping on it, the dead included.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.waiters.count()
+    }
+
     fn release_as(&self, free: u64, wake: u32) {
         // 5. ORDERING: SeqCst [lock/L1] publishes the data; [lock/L2] before the look at `waiters`.
         self.owner.swap(free, Ordering::SeqCst);
