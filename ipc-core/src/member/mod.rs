@@ -5,7 +5,7 @@ mod gate;
 mod own;
 pub(crate) mod row_lock;
 pub(crate) mod table;
-mod verdict;
+pub(crate) mod verdict;
 
 pub use own::fork_epoch;
 pub(crate) use own::{Orphan, is_in_order};
