@@ -140,7 +140,10 @@ pub use control::Role;
 pub use endpoint::{Endpoint, JoinError, Stop};
 pub use layout::{Geometry, GeometryError, Ring};
 pub use loan::Lent;
-pub use repair::{Turn, look_everywhere};
+pub use position::Position;
+#[cfg(test)]
+pub use position::Positions;
+pub use repair::{Turn, look_at_row, look_everywhere};
 pub use row::RowWord;
 pub use wait::{Obstructed, wait};
 
