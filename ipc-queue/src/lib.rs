@@ -104,6 +104,8 @@ mod endpoints;
 #[cfg(not(ipc_loom))]
 mod error;
 #[cfg(not(ipc_loom))]
+pub mod inspect;
+#[cfg(not(ipc_loom))]
 mod loan;
 #[cfg(all(feature = "serde", not(ipc_loom)))]
 mod message;
