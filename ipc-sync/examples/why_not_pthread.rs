@@ -20,8 +20,11 @@ const LIST_AT: usize = 24;
 /// More than the kernel walks of that list when the thread dies.
 const MANY: usize = 3000;
 
+/// Whether the fact showed; `None` if it cannot here.
+type Reproduce = fn() -> io::Result<Option<bool>>;
+
 fn main() -> ExitCode {
-    let facts: [(&str, fn() -> io::Result<Option<bool>>); 4] = [
+    let facts: [(&str, Reproduce); 4] = [
         ("a peer that rewrites 16 shared bytes makes `unlock` store where the peer likes, in private memory", scribble),
         ("unlocked once without `consistent`, a mutex of the dead is lost for ever", not_recoverable),
         ("of 3000 mutexes that one thread held when it died, some are never given back", list_limit),
@@ -65,7 +68,8 @@ fn scribble() -> io::Result<Option<bool>> {
         // A process of its own, with nothing but the mapping. It knows the addresses since it is a fork.
         let peer = child(|| {
             mutexes.store(LIST_AT, beside.addr());
-            mutexes.store(LIST_AT + 8, secret.addr());
+            // Elements are known by the address of their second word.
+            mutexes.store(LIST_AT + 8, secret.addr() + 8);
             0
         });
         if !matches!(peer, Ok(Ended::Exited(0))) {
