@@ -215,8 +215,12 @@ fn a_bare_child_gets_errors() {
         assert_eq!(tx.try_send(1), Err(TrySendError::Forked(1)));
         assert_eq!(rx.try_recv(), Err(TryRecvError::Forked));
         assert_eq!(tx.try_clone().map(drop), Err(EndpointError::Forked));
-        // SAFETY: the child ends without using its copies again.
-        drop(unsafe { (std::ptr::read(&tx), std::ptr::read(&queue), std::ptr::read(&value)) });
+        // SAFETY: the child ends without using its copies again, here and below.
+        drop(unsafe { std::ptr::read(&tx) });
+        // SAFETY: as above.
+        drop(unsafe { std::ptr::read(&queue) });
+        // SAFETY: as above.
+        drop(unsafe { std::ptr::read(&value) });
     })
     .join();
     assert_eq!(value.get(), Ok([1; 4]));
