@@ -13,6 +13,7 @@
 
 mod backoff;
 mod census;
+mod crowd;
 #[cfg(not(ipc_loom))]
 mod guard;
 pub mod lock_line;
