@@ -111,7 +111,7 @@
 use super::crowd::Crowd;
 use super::{Backoff, Census, Owner, Pause, Slept, Verdict, met_for_long};
 use crate::deadline::now_ns;
-use crate::shim::{self, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Futex64, Ordering};
+use crate::shim::{self, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Futex64, Ordering, Woken};
 use crate::{Corrupt, Deadline, MemberError};
 use std::fmt;
 
@@ -144,6 +144,19 @@ pub struct LockLine {
 
 #[cfg(not(ipc_loom))]
 const _: () = assert!(size_of::<LockLine>() == 64);
+
+#[cfg(not(ipc_loom))]
+crate::record! { "lock line", LockLine {
+    owner: u64,
+    touched: u64,
+    crowd: u32,
+    cause: u32,
+    waited_since: u64,
+    culprit_pid: u32,
+    culprit_len: u16,
+    calm: u16,
+    culprit: [u8; 24],
+} }
 
 /// Why a lock was not given.
 #[non_exhaustive]
@@ -217,6 +230,15 @@ pub struct Acquired {
     pub me: Owner,
     /// Whether the mark is set; only with [`Entry::Recover`].
     pub inconsistent: bool,
+}
+
+/// What an owner word says, see the table at the head of this file.
+#[cfg(not(ipc_loom))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decoded {
+    Free { inconsistent: bool },
+    Held { owner: Owner, inconsistent: bool, touched: bool },
+    Corrupt { word: u64 },
 }
 
 impl LockLine {
@@ -364,9 +386,53 @@ impl LockLine {
         self.owner.load(Ordering::Relaxed) & INCONSISTENT != 0
     }
 
+    /// The owner word as it is; for inspection of a private copy.
+    #[cfg(not(ipc_loom))]
+    pub(crate) fn word(&self) -> u64 {
+        self.owner.load(Ordering::Relaxed)
+    }
+
+    /// What the owner word says; for inspection of a private copy.
+    #[cfg(not(ipc_loom))]
+    pub(crate) fn decode(&self) -> Decoded {
+        let word = self.word();
+        let inconsistent = word & INCONSISTENT != 0;
+        if is_free(word) {
+            return Decoded::Free { inconsistent };
+        }
+        match valid_owner(word) {
+            Ok(owner) => {
+                let touched = Owner::from_word(self.touched.load(Ordering::Relaxed)).is_somebody();
+                Decoded::Held { owner, inconsistent, touched }
+            }
+            Err(Corrupt { found, .. }) => Decoded::Corrupt { word: found },
+        }
+    }
+
+    /// Who is recorded as the one that left the data inconsistent; a number that is no cause, else.
+    #[cfg(not(ipc_loom))]
+    pub(crate) fn mark(&self) -> Result<Option<Cause>, u32> {
+        match self.cause.load(Ordering::Relaxed) {
+            0 => Ok(None),
+            DIED | PANICKED => Ok(Some(self.cause_now())),
+            other => Err(other),
+        }
+    }
+
+    /// How many are registered as sleeping, the dead included.
+    #[cfg(not(ipc_loom))]
+    pub(crate) fn sleepers(&self) -> u32 {
+        self.crowd.count()
+    }
+
     /// Since when somebody sleeps on it, in nanoseconds of `CLOCK_MONOTONIC`; `None` if nobody does.
     pub fn waited_since_ns(&self) -> Option<u64> {
         (self.crowd.count() != 0).then(|| self.waited_since.load(Ordering::Relaxed))
+    }
+
+    /// How many are registered as sleeping on it, the dead included.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.crowd.count()
     }
 
     /// Step 1, if the lock is free and the caller a member already.
@@ -553,6 +619,14 @@ impl LockLine {
 
     /// Steps 9 to 12.
     fn sleep(&self, seen: u64, pause: &mut Pause, deadline: Deadline) -> Slept {
+        match self.doze(seen, || deadline.min(pause.due())) {
+            None => Slept::Woken,
+            Some(_) => pause.ended(deadline),
+        }
+    }
+
+    /// Sleeps until woken or `until()`; `None` if the owner was another one before.
+    fn doze(&self, seen: u64, until: impl FnOnce() -> Deadline) -> Option<Woken> {
         let seat = self.crowd.register();
         if seat.first {
             self.waited_since.store(now_ns(), Ordering::Relaxed);
@@ -561,14 +635,9 @@ impl LockLine {
         if seat.turned && !shim::interrupt_all() {
             self.crowd.crowd_for_ever();
         }
-        // 10. ORDERING: SeqCst [lock/L2]: not before the registration.
-        let slept = if self.owner.load(Ordering::SeqCst) != seen {
-            Slept::Woken
-        } else {
-            // 11.
-            self.owner.wait(seen, deadline.min(pause.due()));
-            pause.ended(deadline)
-        };
+        // 10. ORDERING: SeqCst [lock/L2]: not before the registration. 11.
+        let same = self.owner.load(Ordering::SeqCst) == seen;
+        let slept = same.then(|| self.owner.wait(seen, until()));
         // 12.
         self.crowd.leave(seat);
         slept
@@ -703,5 +772,52 @@ mod tests {
         assert!(line.crowd.begin_wake());
         hand_over(&line);
         assert!(line.crowd.begin_wake(), "who came back by its re-check has taken WAKING away");
+    }
+
+    /// Workers that never spin, on a lock that becomes quiet at every chance; how often they slept. No sleeper looks by itself
+    /// for a minute: a wake that is lost is a hang, and told.
+    fn storm(sleeps: u64) -> u64 {
+        crate::sys::membarrier::register();
+        let (line, slept) = (LockLine::new(), AtomicU64::new(0));
+        let line = &line;
+        std::thread::scope(|s| {
+            for number in 1..=4 {
+                let slept = &slept;
+                s.spawn(move || {
+                    let me = held_by(Owner::new(1, number, 1));
+                    while slept.load(Ordering::Relaxed) < sleeps {
+                        match line.owner.compare_exchange(FREE, me, Ordering::AcqRel, Ordering::Relaxed) {
+                            Ok(_) => {
+                                // The next unlock that finds nobody turns the lock quiet.
+                                line.calm.store(CALM, Ordering::Relaxed);
+                                if slept.load(Ordering::Relaxed) % 7 < 3 {
+                                    std::thread::yield_now();
+                                }
+                                line.release_as(FREE, 1);
+                            }
+                            Err(seen) => {
+                                let minute = || Deadline::after(std::time::Duration::from_secs(60));
+                                let woken = line.doze(seen, minute);
+                                assert!(woken != Some(Woken::TimedOut), "a wake was lost: {line:?}");
+                                slept.fetch_add(woken.is_some().into(), Ordering::Relaxed);
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        slept.into_inner()
+    }
+
+    #[test]
+    fn sleepers_are_woken() {
+        assert!(storm(2_000) >= 2_000);
+    }
+
+    /// `cargo test --release -p ipc-core --lib -- --ignored a_million_sleeps`
+    #[test]
+    #[ignore = "takes half a minute"]
+    fn a_million_sleeps_and_no_lost_wake() {
+        assert!(storm(1_000_000) >= 1_000_000);
     }
 }
