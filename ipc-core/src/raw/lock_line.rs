@@ -736,6 +736,7 @@ mod tests {
     }
 
     fn hand_over(line: &LockLine) {
+        let before = line.crowd.count();
         line.acquire(&Trusting(1), Entry::Lock, Deadline::NEVER).unwrap();
         std::thread::scope(|s| {
             let next = s.spawn(|| {
@@ -743,7 +744,7 @@ mod tests {
                 // SAFETY: acquired above.
                 unsafe { line.release() };
             });
-            while line.crowd.count() == 0 {
+            while line.crowd.count() == before {
                 std::thread::yield_now();
             }
             // SAFETY: acquired above.
