@@ -70,10 +70,11 @@ impl<T: Plain> Value<T> {
     const KIND: Kind = Kind::VALUE;
 
     /// Whether one store replaces the value.
-    const ONE_WORD: bool = size_of::<T>() == 0 || (size_of::<T>() == align_of::<T>() && size_of::<T>() <= 8);
+    pub(crate) const ONE_WORD: bool = size_of::<T>() == 0 || (size_of::<T>() == align_of::<T>() && size_of::<T>() <= 8);
 
     const LINE_BYTES: usize = size_of::<LockLine>();
-    const FIRST_AT: usize = if Self::ONE_WORD {
+    /// Where the value, or the first copy of it, begins.
+    pub(crate) const FIRST_AT: usize = if Self::ONE_WORD {
         Self::LINE_BYTES
     } else {
         (Self::LINE_BYTES + size_of::<AtomicU32>()).next_multiple_of(Self::COPY_ALIGN)

@@ -66,7 +66,6 @@ pub(crate) const ROW_LOCKS_AT: u64 = 1 << 62;
 /// Where the lock bytes of the right to repair begin.
 pub(crate) const REPAIR_LOCKS_AT: u64 = ROW_LOCKS_AT + (1 << 20);
 /// The lock byte between attaching and collecting.
-#[allow(dead_code)]
 pub(crate) const GATE_AT: u64 = REPAIR_LOCKS_AT + (1 << 20);
 
 /// The fixed part of a segment's first bytes.
@@ -88,7 +87,9 @@ pub(crate) struct HeaderState {
     boot: [AtomicU64; 2],
 }
 
-const _: () = assert!(size_of::<HeaderState>() <= DIRECTORY_AT as usize);
+/// Bytes of the fixed part.
+pub(crate) const HEADER_BYTES: usize = size_of::<HeaderState>();
+const _: () = assert!(HEADER_BYTES <= DIRECTORY_AT as usize);
 
 /// The shape of a segment, as copied into every handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +104,12 @@ pub(crate) struct Geometry {
 }
 
 impl HeaderState {
+    /// A copy of the first bytes of a file that need not be mapped.
+    pub(crate) fn from_bytes(bytes: [u8; HEADER_BYTES]) -> Self {
+        // SAFETY: a HeaderState is atomics and padding only: any bytes are valid.
+        unsafe { std::mem::transmute(bytes) }
+    }
+
     /// The boot id under which the segment was made: recorded, and believed by nobody.
     pub(crate) fn boot(&self) -> u128 {
         let [low, high] = [0, 1].map(|half| self.boot[half].load(Ordering::Relaxed));

@@ -9,12 +9,14 @@
 //! | value, array, lock | the rest of each                                     |
 //! | directory | objects in a segment: create, open, attach                    |
 //! | segment   | segments: create, open, unlink, attach, leave                 |
+//! | lifetime  | names that go with their last member; segments in files       |
 //! | queue     | queues and their endpoints                                    |
 
 mod array;
 mod controls;
 mod directory;
 mod ledger;
+mod lifetime;
 mod lock;
 mod locked;
 mod queue;
@@ -36,6 +38,7 @@ pub fn all() -> Registry {
     lock::register(&mut registry);
     directory::register(&mut registry);
     segment::register(&mut registry);
+    lifetime::register(&mut registry);
     queue::register(&mut registry);
     registry
 }
