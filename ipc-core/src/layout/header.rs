@@ -29,6 +29,7 @@
 //! | [`ROW_LOCKS_AT`]        | rows  | write: the living member of that row                                               |
 //! | [`REPAIR_LOCKS_AT`]     | rows  | write: who repairs what the dead of that row left                                  |
 //! | [`GATE_AT`]             | 1     | read: who is attaching; write: who takes the name away because no member is left   |
+//! | [`UNLINK_AT`]           | 1     | write: who takes the name away, for whatever reason                                |
 
 use crate::error::{Error, ErrorKind};
 use crate::sys::process::Identity;
@@ -67,6 +68,8 @@ pub(crate) const ROW_LOCKS_AT: u64 = 1 << 62;
 pub(crate) const REPAIR_LOCKS_AT: u64 = ROW_LOCKS_AT + (1 << 20);
 /// The lock byte between attaching and collecting.
 pub(crate) const GATE_AT: u64 = REPAIR_LOCKS_AT + (1 << 20);
+/// The lock byte among those who take the name away.
+pub(crate) const UNLINK_AT: u64 = GATE_AT + 1;
 
 /// The fixed part of a segment's first bytes.
 #[repr(C, align(64))]

@@ -31,9 +31,10 @@
 //!
 //! # Collecting: steps
 //!
-//! **10** the lock of the directory: one collector at a time, and the name means one file until 13 · **11** the name still means
-//! this file, whose header has the flag · **12** the gate, alone; an attacher has it: the segment is kept, for he will be a member
-//! · no row lock is held: nobody is a member · **13** unlink · **14** the directory, if that was its last name.
+//! **10** the name means a file whose header has the flag, and no row lock is held: nobody is a member · **11** the right to take
+//! the name away ([`home`](super::home)); the name still means this file, and will until 13 · **12** the gate, alone; an attacher
+//! has it: the segment is kept, for he will be a member · again, nobody is a member · **13** unlink · **14** the directory, if
+//! that was its last name.
 //!
 //! # Death at step n
 //!
@@ -43,7 +44,7 @@
 //! | 2, 3       | nothing: the kernel gives the gate back          | –                                  | as above                       |
 //! | 4, 5, 6    | a dead member, perhaps the last                  | the next opener, creator or `gc`   | as above                       |
 //! | 7, 8       | a name without members                           | the next opener, creator or `gc`   | `crashpoints` Segment::drop    |
-//! | 10 to 12   | the same: the kernel gives both locks back       | as above                           | `crashpoints` gc               |
+//! | 10 to 12   | the same: the kernel gives the locks back        | as above                           | `crashpoints` gc               |
 //! | 13         | perhaps an empty directory                       | the next `unlink` or `gc`          | as above                       |
 //!
 //! # Not promised
@@ -140,31 +141,35 @@ pub fn gc() -> Result<GcReport, Error> {
 
 /// Steps 10 to 14. `key`: the file that the name must mean.
 pub(crate) fn collect(home: &Home, name: &str, key: Option<Key>, patience: Duration) -> Result<Fate, Error> {
-    // What is not to be collected is found out without the lock: only what is has to wait for others.
-    match look(home, name, key)? {
-        Look::Candidate(_) => {}
-        Look::Other(fate) => return Ok(fate),
-    }
-    // 10.
-    let directory = home.lock(patience)?;
-    // 11.
+    let asking = |e| Error::system("asking for the members of a segment", e);
+    // 10. Most names have members, which is found out without any lock.
     let file = match look(home, name, key)? {
         Look::Candidate(file) => file,
         Look::Other(fate) => return Ok(fate),
     };
+    let gate = Gate::of(file.as_fd()).map_err(asking)?;
+    if gate.has_members().map_err(asking)? {
+        return Ok(Fate::Kept(Kept::HasMembers));
+    }
+    drop(gate);
+    // 11.
+    let right = home.lock(Some(file.as_fd()), patience)?;
+    let st = fds::stat(file.as_fd()).map_err(|e| Error::system("looking at a segment's file", e))?;
+    if !home.means(name, Key { dev: st.dev, ino: st.ino, id: 0 }).map_err(asking)? {
+        return Ok(Fate::Gone);
+    }
     // 12.
-    let refused = |e| Error::system("asking for the members of a segment", e);
-    let gate = Gate::of(file.as_fd()).map_err(refused)?;
-    if !gate.close().map_err(refused)? {
+    let gate = Gate::of(file.as_fd()).map_err(asking)?;
+    if !gate.close().map_err(asking)? {
         return Ok(Fate::Kept(Kept::BeingAttached));
     }
-    if gate.has_members().map_err(refused)? {
+    if gate.has_members().map_err(asking)? {
         return Ok(Fate::Kept(Kept::HasMembers));
     }
     // 13.
-    let removed = directory.remove(name)?;
+    let removed = right.remove(name)?;
     drop(gate);
-    drop(directory);
+    drop(right);
     // 14.
     home.tidy();
     Ok(if removed { Fate::Collected } else { Fate::Gone })

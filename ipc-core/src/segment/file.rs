@@ -12,7 +12,7 @@
 //! Test: `crashpoints` Segment::create_file.
 //!
 //! A file system without `O_TMPFILE` is refused, [`ErrorKind::Unsupported`]: a file that is built under a name and renamed stays
-//! behind when its creator is killed, and nobody could tell it from one that is still being built by a process elsewhere.
+//! behind when its creator is killed. See `docs/decisions/0012-no-file-without-o-tmpfile.md`.
 //!
 //! # After a reboot
 //!
@@ -33,7 +33,7 @@
 
 use super::open::by_path;
 use super::publish::{self, Capacity};
-use super::{Segment, SegmentOptions};
+use super::{Segment, SegmentOptions, home};
 use crate::error::{Error, ErrorKind};
 use crate::sys::fds;
 use crate::sys::folder::{Folder, Links};
@@ -110,7 +110,9 @@ impl SegmentOptions {
         publish::alternate(|| self.open_file(path), || self.create_file(path, bytes))
     }
 
-    /// The permissions of a file: `0o600` unless set. Others may be let read it; nobody else may write, or attach.
+    /// The permissions of a file at a path: `0o600` unless set. Others may be let read it, for backups; nobody else may write,
+    /// attach or observe. Who can read a file can also hold shared locks on it, with which the rows of the dead look taken:
+    /// let read only whom you trust not to.
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = Some(mode);
         self
@@ -159,8 +161,19 @@ fn create(path: &Path, capacity: Capacity, options: &SegmentOptions) -> Result<S
         other => other.map_err(|e| Error::system("naming a segment", e))?,
     }
     // 5.
-    folder.sync().map_err(to_disk)?;
+    folder.sync().or_else(|e| take_back(&folder, name, &segment, e)).map_err(to_disk)?;
     Ok(segment)
+}
+
+/// The name is not on the disk: what fails leaves nothing, unless directories cannot be written to the disk here at all.
+fn take_back(folder: &Folder, name: &OsStr, segment: &Segment, error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::InvalidInput {
+        return Ok(());
+    }
+    if home::means(folder, name, segment.inner().key()).unwrap_or(false) {
+        let _ = folder.remove(name);
+    }
+    Err(error)
 }
 
 /// The directory of a path, opened, and the last component.

@@ -342,16 +342,23 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         registry::remove(self.key);
+        // Step 7 of `collect`, and then, without keeping others from forking, 8 and 9.
+        if self.leave() && self.geometry.flags & COLLECTED != 0 {
+            collect::after_leaving(self.own_fd(), self.name.as_deref(), self.key);
+        }
+    }
+}
+
+impl Inner {
+    /// Gives the row back; false if this process had none.
+    fn leave(&mut self) -> bool {
         let _no_fork = fork::hold();
-        if let Some(page) = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+        let page = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if page.is_some() {
             let row = Owner::from_word(*self.me.get_mut()).row();
             self.rows()[usize::from(row)].leave();
-            // 7. of `collect`
-            drop(page);
-            if self.geometry.flags & COLLECTED != 0 {
-                collect::after_leaving(self.own_fd(), self.name.as_deref(), self.key);
-            }
         }
+        page.is_some()
     }
 }
 

@@ -8,16 +8,20 @@
 //! The directory goes with its last name: creators try again when it vanishes between their steps. Whoever works in a
 //! directory that was removed meanwhile sees an empty one, and at one moment of its call that was the truth.
 //!
-//! # The lock of the directory
+//! # Taking names away
 //!
 //! Names appear by `linkat`, which fails if they are taken, and disappear by `unlinkat`, which takes away whatever they mean by
-//! then. Who takes a name away therefore holds the lock of the directory (`flock`), and looks under it at what the name means:
-//! it cannot become something else before `unlinkat`. Creating and attaching do not take it. The kernel gives it back when its
-//! holder dies; one that is stopped holds it, and others give up after [`PATIENCE`], with [`ErrorKind::Busy`].
+//! then. So that nobody takes away what he has not looked at, whoever takes a name away holds the unlink byte of the file that it
+//! means (`layout/header`) and a shared lock of the directory (`flock`), and looks under them: the name cannot become something
+//! else before his `unlinkat`, because for that somebody would have had to take it away. What has no such byte (a symbolic link,
+//! a FIFO: nobody knows how they came here) is taken away under the lock of the directory, alone. Creating and attaching take
+//! neither. The kernel gives both back when their holder dies; one that is stopped keeps them, and others give up after
+//! [`PATIENCE`], with [`ErrorKind::Busy`].
 
 use super::registry::Key;
 use super::retry::Retry;
 use crate::error::{Error, ErrorKind, FileProblem};
+use crate::layout::header::UNLINK_AT;
 use crate::member::fork::{self, Hold};
 use crate::sys::fds::{self, FileKind, Stat};
 use crate::sys::folder::{Folder, Links};
@@ -132,20 +136,68 @@ impl Home {
         Ok(names.filter(|name| super::name::check(name).is_ok()).collect())
     }
 
-    /// Takes the lock of the directory; see the head of this file.
-    pub(crate) fn lock(&self, patience: Duration) -> Result<Locked<'_>, Error> {
-        let no_fork = fork::hold();
+    /// Takes the right to take the name of this file away, or of what is no file; see the head of this file.
+    pub(crate) fn lock(&self, file: Option<BorrowedFd<'_>>, patience: Duration) -> Result<Locked<'_>, Error> {
+        let refused = |e| Error::system("taking the right to remove a name", e);
         let mut retry = Retry::within(patience);
         loop {
-            match self.folder.try_lock() {
-                Ok(true) => return Ok(Locked { home: self, _no_fork: no_fork }),
-                Ok(false) if retry.pause() => {}
-                Ok(false) => {
-                    return Err(ErrorKind::Busy { doing: "removing a name", pid: 0, name: String::new() }.into());
-                }
-                Err(e) => return Err(Error::system("locking the directory of named segments", e)),
+            if let Some(locked) = self.try_lock(file).map_err(refused)? {
+                return Ok(locked);
+            }
+            if !retry.pause() {
+                return Err(ErrorKind::Busy { doing: "removing a name", pid: 0, name: String::new() }.into());
             }
         }
+    }
+
+    fn try_lock(&self, file: Option<BorrowedFd<'_>>) -> io::Result<Option<Locked<'_>>> {
+        // Only while it has something: who waits keeps no other thread from forking.
+        let no_fork = fork::hold();
+        let file = file.map(fds::reopen).transpose()?;
+        if !self.folder.try_lock(file.is_none())? {
+            return Ok(None);
+        }
+        // From here on dropping it gives back what was taken.
+        let locked = Locked { home: self, file, _no_fork: no_fork };
+        let whole = match &locked.file {
+            Some(file) => fds::try_lock_byte(file.as_fd(), UNLINK_AT)?,
+            None => true,
+        };
+        Ok(whole.then_some(locked))
+    }
+
+    /// Takes a name away, whatever it means; false if it means nothing.
+    pub(crate) fn unlink(&self, name: &str) -> Result<bool, Error> {
+        let mut retry = Retry::within(PATIENCE);
+        loop {
+            let Some(file) = self.lockable(name)? else { return Ok(false) };
+            let locked = self.lock(file.as_ref().map(AsFd::as_fd), PATIENCE)?;
+            if file.is_none_or(|file| self.still_means(name, &file)) {
+                return locked.remove(name);
+            }
+            drop(locked);
+            if !retry.pause() {
+                return Err(
+                    ErrorKind::Busy { doing: "making the name anew again and again", pid: 0, name: "".into() }.into()
+                );
+            }
+        }
+    }
+
+    /// The file that a name means, `Some(None)` if it means something that cannot be locked, `None` if nothing.
+    fn lockable(&self, name: &str) -> Result<Option<Option<OwnedFd>>, Error> {
+        let found = match self.folder.refer(name.as_ref()) {
+            Ok(found) => found,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::system("looking at a name", e)),
+        };
+        let regular = fds::stat(found.as_fd()).is_ok_and(|st| st.kind == FileKind::Regular);
+        Ok(Some(if regular { fds::reopen(found.as_fd()).ok() } else { None }))
+    }
+
+    fn still_means(&self, name: &str, file: &OwnedFd) -> bool {
+        let key = fds::stat(file.as_fd()).map(|st| Key { dev: st.dev, ino: st.ino, id: 0 });
+        key.and_then(|key| self.means(name, key)).unwrap_or(false)
     }
 
     /// Removes the directory unless it has a name; a creator that finds it gone makes it again.
@@ -154,9 +206,11 @@ impl Home {
     }
 }
 
-/// The right to take names away. The process does not fork meanwhile: a child would have the lock, too.
+/// The right to take a name away. The process does not fork meanwhile: a child would have it, too.
 pub(crate) struct Locked<'a> {
     home: &'a Home,
+    /// With the byte, through a description of its own: any other may be shared with other processes.
+    file: Option<OwnedFd>,
     _no_fork: Hold,
 }
 
@@ -173,6 +227,10 @@ impl Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
+        // By name and not only by closing: a child that is just being spawned may have the descriptions, too.
+        if let Some(file) = &self.file {
+            fds::unlock_byte(file.as_fd(), UNLINK_AT);
+        }
         self.home.folder.unlock();
     }
 }

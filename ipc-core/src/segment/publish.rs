@@ -127,7 +127,7 @@ pub(crate) fn unlink(name: &str) -> Result<(), Error> {
     name::check(name)?;
     let mut removed = false;
     for home in Home::existing()?.into_iter().filter(|home| home.has(name)) {
-        removed |= home.lock(PATIENCE)?.remove(name)?;
+        removed |= home.unlink(name)?;
         home.tidy();
     }
     if removed { Ok(()) } else { Err(ErrorKind::NotFound { name: name.to_owned() }.into()) }

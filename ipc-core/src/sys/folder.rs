@@ -83,9 +83,10 @@ impl Folder {
         std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
     }
 
-    /// Takes the lock of the directory for this open file description, if nobody has it.
-    pub(crate) fn try_lock(&self) -> io::Result<bool> {
-        match rustix::fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive) {
+    /// Takes the lock of the directory for this open file description, alone or shared, unless others have it.
+    pub(crate) fn try_lock(&self, alone: bool) -> io::Result<bool> {
+        let (exclusive, shared) = (FlockOperation::NonBlockingLockExclusive, FlockOperation::NonBlockingLockShared);
+        match rustix::fs::flock(&self.0, if alone { exclusive } else { shared }) {
             Ok(()) => Ok(true),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
             Err(e) => Err(e.into()),
