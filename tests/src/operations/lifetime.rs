@@ -19,8 +19,12 @@ use std::sync::atomic::Ordering::SeqCst;
 pub fn register(registry: &mut Registry) {
     registry.add(
         Object::new("name of members", Collected::new, Collected::check)
-            .operation("Segment::create", |scene| drop(create(&scene.name)))
-            .operation("Segment::open_or_create", |scene| drop(open_or_create(&scene.name)))
+            // What is visible of a name changes by system calls; what attaching writes, the object "membership" has under its eyes.
+            .memory(|_| 0)
+            .case("Segment::create", "a free name", Collected::new, |scene| drop(create(&scene.name)))
+            .case("Segment::open_or_create", "a free name", Collected::new, |scene| {
+                drop(open_or_create(&scene.name));
+            })
             .case("Segment::create", "what the dead left", Collected::dead, |scene| drop(create(&scene.name)))
             .case("Segment::open", "what the dead left", Collected::dead, |scene| drop(Segment::open(&scene.name)))
             .case("Segment::open_or_create", "what the dead left", Collected::dead, |scene| {
@@ -43,11 +47,13 @@ pub fn register(registry: &mut Registry) {
     );
     registry.add(
         Object::new("segment in a file", Filed::new, Filed::check)
-            .operation("Segment::create_file", |scene| scene.noting(Segment::create_file(&scene.path, SPACE).is_ok()))
-            .operation("SegmentOptions::open_or_create_file", |scene| {
+            .memory(|_| 0)
+            .case("Segment::create_file", "a free path", Filed::new, |scene| {
+                scene.noting(Segment::create_file(&scene.path, SPACE).is_ok());
+            })
+            .case("SegmentOptions::open_or_create_file", "a free path", Filed::new, |scene| {
                 scene.noting(Segment::options().open_or_create_file(&scene.path, SPACE).is_ok());
             })
-            .operation("Segment::open_file", |scene| drop(Segment::open_file(&scene.path)))
             .case("Segment::open_file", "what exists", Filed::existing, |scene| drop(Segment::open_file(&scene.path)))
             .case("Observer::open_file", "what exists", Filed::observable, |scene| {
                 drop(Observer::open_file(&scene.path).map(|observer| observer.value::<u64>("n").map(|n| n.get())));

@@ -28,23 +28,31 @@ fn not_found(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound { .. })
 }
 
-/// A child that attaches, says so, and leaves when told.
+/// A child that attaches and leaves when told. To be made before this process has the segment: a child that inherits a handle
+/// has one for ever, whatever it drops.
 struct Guest {
     child: Child,
+    attach: Step,
+    there: Step,
     leave: Step,
 }
 
 impl Guest {
     fn of(name: &UniqueName) -> Self {
-        let (there, leave) = (Step::new(), Step::new());
+        let (attach, there, leave) = (Step::new(), Step::new(), Step::new());
         let child = Child::fork(|| {
+            attach.wait();
             let segment = Segment::open(name).expect("it is there");
             there.reach();
             leave.wait();
             drop(segment);
         });
-        there.wait();
-        Self { child, leave }
+        Self { child, attach, there, leave }
+    }
+
+    fn attach(&self) {
+        self.attach.reach();
+        self.there.wait();
     }
 
     fn leave(self) {
@@ -57,8 +65,9 @@ impl Guest {
 fn a_name_goes_with_the_last_member() {
     let _watchdog = Watchdog::start("a_name_goes_with_the_last_member");
     let name = UniqueName::new("last");
-    let segment = create(&name).unwrap();
     let guest = Guest::of(&name);
+    let segment = create(&name).unwrap();
+    guest.attach();
     let twin = segment.clone();
     drop(segment);
     assert!(is_there(&name), "a handle is left");
@@ -103,8 +112,9 @@ fn what_the_dead_left_goes_with_the_next_who_asks() {
 fn a_living_member_keeps_the_name_whoever_else_dies() {
     let _watchdog = Watchdog::start("a_living_member_keeps_the_name_whoever_else_dies");
     let name = UniqueName::new("alive");
-    let segment = create(&name).unwrap();
     let mut guest = Guest::of(&name);
+    let segment = create(&name).unwrap();
+    guest.attach();
     guest.child.kill();
     gc().unwrap();
     assert_eq!(Segment::open(&name).unwrap().id(), segment.id());
@@ -227,7 +237,8 @@ fn a_stopped_collector_holds_up_its_name_for_a_bounded_time() {
     let error = Segment::open(&name).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Busy { .. }), "{error}");
     drop(create(&other).expect("other names are not concerned"));
-    drop(file);
+    // Not by closing: a child of a test beside this one has the description, too.
+    lock_gate(&file, libc::F_UNLCK);
     assert_eq!(Segment::open(&name).unwrap().id(), segment.id());
 }
 
@@ -242,7 +253,7 @@ fn somebody_who_attaches_keeps_the_name() {
     drop(segment);
     assert!(is_there(&name));
     assert!(gc().unwrap().kept.contains(&(name.to_string(), Kept::BeingAttached)));
-    drop(file);
+    lock_gate(&file, libc::F_UNLCK);
     gc().unwrap();
     assert!(!is_there(&name));
 }
