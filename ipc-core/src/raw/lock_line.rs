@@ -203,6 +203,12 @@ impl LockLine {
         }
     }
 
+    /// Makes a free lock over consistent data of a line of zero bytes, in place.
+    pub fn init(&self) {
+        // ORDERING: Relaxed: whoever publishes the memory around it publishes this.
+        self.owner.store(FREE, Ordering::Relaxed);
+    }
+
     /// Locks: one CAS if the lock is free, else waits until `deadline`.
     ///
     /// # Blocking
@@ -306,6 +312,11 @@ impl LockLine {
     /// Since when somebody sleeps on it, in nanoseconds of `CLOCK_MONOTONIC`; `None` if nobody does.
     pub fn waited_since_ns(&self) -> Option<u64> {
         (self.waiters.count() != 0).then(|| self.waited_since.load(Ordering::Relaxed))
+    }
+
+    /// How many are registered as sleeping on it, the dead included.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.waiters.count()
     }
 
     fn release_as(&self, free: u64, wake: u32) {

@@ -258,7 +258,7 @@ impl<T: Plain> Words<T> {
     #[inline]
     fn load(&self, index: usize) -> T {
         debug_assert!(index < self.count);
-        // SAFETY: inside the body, as `narrow` has checked; bodies begin at multiples of 64 and so do the 64 bytes skipped.
+        // SAFETY: inside the body, as `narrow` has checked; bodies begin at multiples of 64, and what is skipped is a multiple of 8.
         let at = unsafe { self.start.cast::<T>().add(index) };
         // SAFETY: a mapped, aligned word; `T` is Plain, for which any bytes are valid.
         let value = unsafe { load_word(at) };

@@ -2,3 +2,5 @@
 
 pub mod locked;
 pub mod queue;
+pub mod rlock;
+pub mod rwlock;
