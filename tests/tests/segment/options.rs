@@ -79,7 +79,7 @@ fn who_opens_makes_choices_of_its_own() {
     let inode = std::fs::metadata(name.path()).unwrap().ino().to_string();
     let flags = all
         .lines()
-        .skip_while(|line| !line.split(' ').any(|word| word == inode))
+        .skip_while(|line| !(line.contains("rw-s") && line.split(' ').any(|word| word == inode)))
         .find(|line| line.starts_with("VmFlags:"));
     assert!(flags.is_some_and(|flags| flags.contains("dd")), "{flags:?}");
 }
