@@ -125,6 +125,17 @@ impl Home {
         means(&self.folder, name.as_ref(), key)
     }
 
+    /// A mere reference to what has this name, whatever it is and wherever: opening it for real may have effects.
+    pub(crate) fn reference(name: &str) -> Result<OwnedFd, Error> {
+        for home in Self::existing()? {
+            match home.folder.refer(name.as_ref()) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                other => return other.map_err(|e| Error::system("looking at a name", e)),
+            }
+        }
+        Err(ErrorKind::NotFound { name: name.to_owned() }.into())
+    }
+
     /// Whether something has this name: a look before much memory is reserved for nothing.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.folder.look(name.as_ref()).is_ok_and(|found| found.is_some())
@@ -267,8 +278,8 @@ pub(crate) fn means(folder: &Folder, name: &OsStr, key: Key) -> io::Result<bool>
 pub(crate) fn check_file(fd: BorrowedFd<'_>) -> Result<Stat, Error> {
     let st = fds::stat(fd).map_err(|e| Error::system("looking at a segment's file", e))?;
     let refuse = |problem| Err(ErrorKind::UnsafeFile { problem }.into());
-    if let Some(found) = other_kind(st.kind) {
-        return refuse(FileProblem::Kind { found });
+    if let Some(problem) = problem_of_kind(st.kind) {
+        return refuse(problem);
     }
     if st.uid != fds::user() {
         return refuse(FileProblem::Owner { uid: st.uid });
@@ -279,16 +290,18 @@ pub(crate) fn check_file(fd: BorrowedFd<'_>) -> Result<Stat, Error> {
     Ok(st)
 }
 
-fn other_kind(kind: FileKind) -> Option<&'static str> {
-    match kind {
-        FileKind::Regular => None,
-        FileKind::Directory => Some("directory"),
-        FileKind::Symlink => Some("symlink"),
-        FileKind::Fifo => Some("fifo"),
-        FileKind::Socket => Some("socket"),
-        FileKind::Device => Some("device"),
-        FileKind::Other => Some("file of an unknown kind"),
-    }
+/// What is wrong with this kind of file, if anything.
+pub(crate) fn problem_of_kind(kind: FileKind) -> Option<FileProblem> {
+    let found = match kind {
+        FileKind::Regular => return None,
+        FileKind::Directory => "directory",
+        FileKind::Symlink => "symlink",
+        FileKind::Fifo => "fifo",
+        FileKind::Socket => "socket",
+        FileKind::Device => "device",
+        FileKind::Other => "file of an unknown kind",
+    };
+    Some(FileProblem::Kind { found })
 }
 
 /// Where the directory may be: the usual place, and the other one if there is one.

@@ -17,8 +17,11 @@ mod ticket;
 mod walk;
 
 pub use collect::{GcReport, Kept, gc};
+pub(crate) use directory::DirectoryState;
 pub(crate) use handle::Inner;
 pub use handle::Segment;
+pub(crate) use home::{Home, problem_of_kind};
+pub(crate) use name::check as check_name;
 pub use object::{Blueprint, Object, Place};
 pub use observe::{Observer, Watched, WatchedArray};
 pub use options::SegmentOptions;

@@ -210,5 +210,5 @@ pub(crate) fn bad_size(field: &'static str, found: u64, expected: String) -> Err
 
 /// A reference to a segment's file, for reading only.
 pub(crate) fn read_only(fd: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
-    fds::reopen_read_only(fd).map_err(|e| Error::system("opening a segment for reading", e))
+    fds::reopen_to_read(fd).map_err(|e| Error::system("opening a segment for reading", e))
 }

@@ -76,7 +76,7 @@ impl Ticket {
             &Source::Descriptor { pid, fd } => (pid, fd),
         };
         let gone = || Error::new(ErrorKind::Gone { pid });
-        let path = fds::open_path(&format!("/proc/{pid}/fd/{fd}")).map_err(|e| match e.raw_os_error() {
+        let path = fds::open_path(format!("/proc/{pid}/fd/{fd}")).map_err(|e| match e.raw_os_error() {
             Some(libc::ENOENT | libc::ESRCH) => gone(),
             Some(libc::EACCES | libc::EPERM) => ErrorKind::NotPermitted { pid }.into(),
             _ => Error::system("looking into the process that a ticket names", e),
