@@ -29,13 +29,13 @@ impl ReadersWriter for RwLock<()> {
 
     #[inline]
     fn read<R>(&self, section: impl FnOnce() -> R) -> Option<R> {
-        let _held = Self::read(self).ok()?;
+        let _held = RwLock::read(self).ok()?;
         Some(section())
     }
 
     #[inline]
     fn write<R>(&self, section: impl FnOnce() -> R) -> Option<R> {
-        let _held = Self::write(self).ok()?;
+        let _held = RwLock::write(self).ok()?;
         Some(section())
     }
 }

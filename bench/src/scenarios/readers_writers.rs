@@ -1,4 +1,4 @@
-//! `readers-writers`: seven readers and one writer. Reads and writes are told apart: some locks starve one of the two.
+//! `readers-writers`: seven readers and one writer.
 
 use crate::peers::race;
 use crate::plan::Plan;
@@ -7,7 +7,6 @@ use crate::rivals::ReadersWriter;
 use crate::rivals::pthread::PthreadRwLock;
 use crate::rounds::{Contender, Turn, compare};
 use crate::shared::Shared;
-use ipc_sync::RwLock;
 use std::cell::UnsafeCell;
 use std::io;
 
@@ -21,7 +20,7 @@ const CASES: [Case; 2] = [
 /// All rows.
 pub fn run(plan: &Plan) -> io::Result<Vec<Row>> {
     let mut contenders = [
-        speed::<RwLock<()>>(Role::Ours, plan),
+        speed::<ipc_sync::RwLock<()>>(Role::Ours, plan),
         speed::<std::sync::RwLock<()>>(Role::Rival, plan),
         speed::<parking_lot::RwLock<()>>(Role::Rival, plan),
         speed::<PthreadRwLock>(Role::Rival, plan),

@@ -10,12 +10,14 @@
 //! | lock_all  | several locks at once                                         |
 //! | directory | objects in a segment: create, open, attach                    |
 //! | segment   | segments: create, open, unlink, attach, leave                 |
+//! | lifetime  | names that go with their last member; segments in files       |
 //! | queue     | queues and their endpoints                                    |
 
 mod array;
 mod controls;
 mod directory;
 mod ledger;
+mod lifetime;
 mod lock;
 mod lock_all;
 mod locked;
@@ -43,6 +45,7 @@ pub fn all() -> Registry {
     lock_all::register(&mut registry);
     directory::register(&mut registry);
     segment::register(&mut registry);
+    lifetime::register(&mut registry);
     queue::register(&mut registry);
     registry
 }
