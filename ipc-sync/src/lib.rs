@@ -9,13 +9,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(ipc_loom)]
+pub mod count;
+#[cfg(not(ipc_loom))]
+mod count;
+#[cfg(ipc_loom)]
+pub mod event;
+#[cfg(not(ipc_loom))]
+mod event;
+#[cfg(not(ipc_loom))]
 mod lock;
+#[cfg(ipc_loom)]
+pub mod semaphore;
+#[cfg(not(ipc_loom))]
+mod semaphore;
 
 #[doc(hidden)]
 pub use ipc_core::__private;
 pub use ipc_core::__private::plain_via_sync as plain;
+#[cfg(not(ipc_loom))]
 #[doc(no_inline)]
 pub use ipc_core::raw::Guard;
+#[cfg(not(ipc_loom))]
 #[doc(no_inline)]
 pub use ipc_core::{Cause, Deadline, Error, ErrorKind, LockError, Plain, Segment, SegmentOptions, Ticket};
+#[cfg(not(ipc_loom))]
 pub use lock::Lock;

@@ -6,6 +6,7 @@
 //! | [`Owner`], [`Census`], [`Verdict`] | who owns a word, and whether they live |
 //! | [`LockLine`], [`RawLock`], [`Guard`] | the crash-aware lock word, with data, with the guard |
 //! | [`WaitWord`], [`Waiters`], [`Pause`], [`Backoff`] | sleeping until something may have changed |
+//! | [`Waitable`] | what a `select` asks of what it waits for |
 //! | [`fork_epoch`] | how a handle notices that it was inherited by `fork` |
 
 mod backoff;
@@ -15,6 +16,7 @@ mod guard;
 pub mod lock_line;
 mod owner;
 mod wait_word;
+mod waitable;
 mod waiters;
 
 #[cfg(not(ipc_loom))]
@@ -31,4 +33,5 @@ pub use guard::{Guard, Guarded, RawLock};
 pub use lock_line::{Cause, LockError, LockLine};
 pub use owner::Owner;
 pub use wait_word::{Pause, RECHECK_FIRST, RECHECK_MOST, Slept, WaitWord};
+pub use waitable::Waitable;
 pub use waiters::{Registration, Waiters};
