@@ -7,6 +7,7 @@
 //! | [`LockLine`], [`RawLock`], [`Guard`] | the crash-aware lock word, with data, with the guard |
 //! | [`WaitWord`], [`Waiters`], [`Pause`], [`Backoff`] | sleeping until something may have changed |
 //! | [`Waitable`] | what a `select` asks of what it waits for |
+//! | [`met_for_long`] | when a verb that does not wait asks for a verdict |
 //! | [`fork_epoch`] | how a handle notices that it was inherited by `fork` |
 
 mod backoff;
@@ -15,6 +16,7 @@ mod census;
 mod guard;
 pub mod lock_line;
 mod owner;
+mod poller;
 mod wait_word;
 mod waitable;
 mod waiters;
@@ -32,6 +34,7 @@ pub use census::{Census, Verdict};
 pub use guard::{Guard, Guarded, RawLock};
 pub use lock_line::{Cause, LockError, LockLine};
 pub use owner::Owner;
+pub use poller::met_for_long;
 pub use wait_word::{Pause, RECHECK_FIRST, RECHECK_MOST, Slept, WaitWord};
 pub use waitable::Waitable;
 pub use waiters::{Registration, Waiters};
