@@ -1,13 +1,36 @@
 //! Synchronisation between processes that survives `kill -9` of whoever uses it.
 //!
-//! So far: [`Lock`], the process-shared mutex. For one value that is read and written whole use [`ipc_core::Value`].
-//!
 //! ```
-//! use ipc_sync::Lock;
+//! use ipc_sync::{Lock, Semaphore};
+//!
 //! let account = Lock::new(100i64)?;
 //! *account.lock()? -= 30;
+//!
+//! let slots = Semaphore::new(4, 4)?;                  // at most four at a time
+//! let slot = slots.acquire()?;                        // killed here, its permit comes back
+//! assert_eq!(slots.available(), 3);
+//! # drop(slot);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Which
+//!
+//! | you want | take |
+//! |---|---|
+//! | one at a time in a critical section | [`Lock`]; for one value that is read and written whole, `ipc_core::Value` |
+//! | at most n at a time, surviving the death of each | [`Semaphore`]; [`BoundedSemaphore`] where n is all there ever is |
+//! | a count that others release: hand-over, signalling from a handler | [`AnonymousSemaphore`], [`BinarySemaphore`] |
+//! | to wait until something has happened | [`Event`] |
+//!
+//! # When somebody dies
+//!
+//! | killed | the others see, within 100 ms |
+//! |---|---|
+//! | a holder of a [`Lock`] | nothing, or `Inconsistent` if it had begun to write |
+//! | a holder of a [`Permit`] | its permit is available again |
+//! | who has acquired an [`AnonymousSemaphore`] | one permit fewer: nobody knows whose it was |
+//! | a waiter for anything | nothing |
+//! | who was setting an [`Event`] or releasing | all of it, or nothing |
 
 #[cfg(ipc_loom)]
 pub mod count;
@@ -34,4 +57,13 @@ pub use ipc_core::raw::Guard;
 #[doc(no_inline)]
 pub use ipc_core::{Cause, Deadline, Error, ErrorKind, LockError, Plain, Segment, SegmentOptions, Ticket};
 #[cfg(not(ipc_loom))]
-pub use lock::Lock;
+pub use count::{AnonymousSemaphore, AnonymousSemaphoreState, BinarySemaphore, BinarySemaphoreState, CountError, ReleaseError};
+#[cfg(not(ipc_loom))]
+pub use event::{Event, EventError, EventState, Reset};
+#[cfg(not(ipc_loom))]
+pub use lock::{Lock, LockState};
+#[cfg(not(ipc_loom))]
+pub use semaphore::{
+    AcquireError, AddError, BoundedSemaphore, BoundedSemaphoreHead, BoundedSemaphoreState, MAX_PERMITS, Permit, Permits, Semaphore,
+    SemaphoreHead, SemaphoreInit, SemaphoreState,
+};

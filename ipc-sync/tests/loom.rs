@@ -28,7 +28,6 @@ fn explore(preemptions: usize, rechecks: bool, model: impl Fn() + Sync + Send + 
 struct Heap {
     head: Head,
     words: Vec<AtomicU64>,
-    spans: Spans,
     dead: AtomicU32,
     /// Guarded by a permit, where there is one: loom reports any access that it did not order.
     data: UnsafeCell<u32>,
@@ -42,12 +41,12 @@ struct Member<'a> {
 impl Heap {
     fn new(permits: u32, free: u32) -> Arc<Self> {
         let spans = Spans::of(permits);
-        let words = (0..permits).map(|index| first_word(index, free)).collect();
-        Arc::new(Self { head: Head::new(spans, free), words, spans, dead: AtomicU32::new(0), data: UnsafeCell::new(0) })
+        let words = (0..permits).map(|index| AtomicU64::new(first_word(index, free))).collect();
+        Arc::new(Self { head: Head::new(spans, free), words, dead: AtomicU32::new(0), data: UnsafeCell::new(0) })
     }
 
     fn table(&self) -> Table<'_> {
-        Table::new(&self.head, &self.words, self.spans)
+        Table::new(&self.head, &self.words)
     }
 
     fn member(&self, row: u16) -> Member<'_> {
@@ -59,7 +58,7 @@ impl Heap {
     }
 
     fn release(&self, index: u32, row: u16) {
-        self.table().release(index, owner(row));
+        self.table().slot(index).release(owner(row));
     }
 
     /// The thread of this member makes no further step.
@@ -202,7 +201,7 @@ fn a_hidden_permit_is_found_by_who_waits() {
         heap.acquire(1);
         assert!(heap.table().search(owner(1)).is_none(), "all signs are down");
         // Step 3, and no other.
-        heap.words[index as usize].store(first_word(0, 1).load(Ordering::Relaxed), Ordering::SeqCst);
+        heap.words[index as usize].store(first_word(0, 1), Ordering::SeqCst);
         assert_eq!(heap.acquire(2), index);
     });
 }
@@ -214,7 +213,7 @@ fn two_gather_one_after_the_other() {
         let heap = Heap::new(3, 3);
         let gather = |heap: &Heap, row| {
             let (indexes, me) = heap.table().acquire_many(&heap.member(row), 2, Deadline::NEVER).unwrap();
-            indexes.into_iter().for_each(|index| heap.table().release(index, me));
+            indexes.into_iter().for_each(|index| heap.table().slot(index).release(me));
         };
         let other = spawn(&heap, move |heap| gather(heap, 1));
         gather(&heap, 2);
@@ -250,7 +249,7 @@ fn an_added_permit_is_acquired() {
         let index = heap.acquire(2);
         // SAFETY: the permit was added afterwards.
         assert_eq!(heap.data.with(|data| unsafe { *data }), 7);
-        heap.table().forget(index, owner(2));
+        heap.table().slot(index).forget(owner(2));
         adding.join().unwrap();
         assert!(heap.table().search(owner(2)).is_none());
     });

@@ -203,6 +203,12 @@ impl LockLine {
         }
     }
 
+    /// Makes a free lock over consistent data of a line of zero bytes, in place.
+    pub fn init(&self) {
+        // ORDERING: Relaxed: whoever publishes the memory around it publishes this.
+        self.owner.store(FREE, Ordering::Relaxed);
+    }
+
     /// Locks: one CAS if the lock is free, else waits until `deadline`.
     ///
     /// # Blocking

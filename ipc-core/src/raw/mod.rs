@@ -2,7 +2,9 @@
 //!
 //! | part | what it is |
 //! |---|---|
-//! | [`Object`], [`Blueprint`], [`Place`], [`Kind`] | something placed in a segment |
+//! | [`State`], [`Placed`], [`View`], [`Fixed`], [`Shareable`] | **start here**: a primitive, placed and found in every way |
+//! | [`PlainCell`], [`Pad`] | fields of a state: plain data, explicit padding |
+//! | [`Object`], [`Blueprint`], [`Place`], [`Kind`] | something placed in a segment, by hand |
 //! | [`Owner`], [`Census`], [`Verdict`] | who owns a word, and whether they live |
 //! | [`LockLine`], [`RawLock`], [`Guard`] | the crash-aware lock word, with data, with the guard |
 //! | [`WaitWord`], [`Waiters`], [`Pause`], [`Backoff`] | sleeping until something may have changed |
@@ -16,7 +18,14 @@ mod census;
 mod guard;
 pub mod lock_line;
 mod owner;
+mod pad;
+#[cfg(not(ipc_loom))]
+mod placed;
+#[cfg(not(ipc_loom))]
+mod plain_cell;
 mod poller;
+#[cfg(not(ipc_loom))]
+mod state;
 mod wait_word;
 mod waitable;
 mod waiters;
@@ -34,7 +43,14 @@ pub use census::{Census, Verdict};
 pub use guard::{Guard, Guarded, RawLock};
 pub use lock_line::{Cause, LockError, LockLine};
 pub use owner::Owner;
+pub use pad::Pad;
+#[cfg(not(ipc_loom))]
+pub use placed::Placed;
+#[cfg(not(ipc_loom))]
+pub use plain_cell::PlainCell;
 pub use poller::met_for_long;
+#[cfg(not(ipc_loom))]
+pub use state::{Fixed, Shareable, State, View};
 pub use wait_word::{Pause, RECHECK_FIRST, RECHECK_MOST, Slept, WaitWord};
 pub use waitable::Waitable;
 pub use waiters::{Registration, Waiters};

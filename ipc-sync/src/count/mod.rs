@@ -37,7 +37,9 @@ mod binary;
 mod state;
 
 #[cfg(not(ipc_loom))]
-pub use anonymous::AnonymousSemaphore;
+pub use anonymous::{AnonymousSemaphore, AnonymousSemaphoreState};
 #[cfg(not(ipc_loom))]
-pub use binary::BinarySemaphore;
-pub use state::{Count, CountError, ReleaseError};
+pub use binary::{BinarySemaphore, BinarySemaphoreState};
+#[cfg(ipc_loom)]
+pub use state::Count;
+pub use state::{CountError, ReleaseError};

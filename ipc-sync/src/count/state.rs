@@ -1,6 +1,6 @@
 //! The count in memory, on the heap or in a segment. See the [module](super) for the steps.
 
-use ipc_core::raw::{Backoff, Pause, Slept, WaitWord};
+use ipc_core::raw::{Backoff, Pad, Pause, Slept, WaitWord};
 use ipc_core::shim::{AtomicU64, Ordering};
 use ipc_core::{Corrupt, Deadline};
 
@@ -16,6 +16,7 @@ use ipc_core::{Corrupt, Deadline};
 #[derive(Debug)]
 pub struct Count {
     word: AtomicU64,
+    rest: Pad<56>,
     released: WaitWord,
 }
 
@@ -67,7 +68,14 @@ fn count(word: u64) -> Result<u32, Corrupt> {
 impl Count {
     /// So many permits.
     pub fn new(permits: u32) -> Self {
-        Self { word: AtomicU64::new(u64::from(permits) * ONE | VALID), released: WaitWord::new() }
+        Self { word: AtomicU64::new(u64::from(permits) * ONE | VALID), rest: Pad::new(), released: WaitWord::new() }
+    }
+
+    /// The same of zero bytes, in place.
+    #[cfg(not(ipc_loom))]
+    pub(super) fn init(&self, permits: u32) {
+        // ORDERING: Relaxed: whoever publishes the memory around it publishes this.
+        self.word.store(u64::from(permits) * ONE | VALID, Ordering::Relaxed);
     }
 
     /// The count; a snapshot.

@@ -1,7 +1,7 @@
 //! The event in memory, on the heap or in a segment. See the [module](super) for the steps.
 
 use super::word::Word;
-use ipc_core::raw::{Backoff, Pause, Slept, WaitWord, Waitable};
+use ipc_core::raw::{Backoff, Pad, Pause, Slept, WaitWord, Waitable};
 use ipc_core::shim::{AtomicU64, Ordering};
 use ipc_core::{Corrupt, Deadline};
 
@@ -9,6 +9,7 @@ use ipc_core::{Corrupt, Deadline};
 #[repr(C, align(64))]
 pub struct EventState {
     word: AtomicU64,
+    rest: Pad<56>,
     sleepers: WaitWord,
 }
 
@@ -39,7 +40,20 @@ pub enum EventError {
 impl EventState {
     /// An event that is not set.
     pub fn new(reset: Reset) -> Self {
-        Self { word: AtomicU64::new(Word::unset(reset).0), sleepers: WaitWord::new() }
+        Self { word: AtomicU64::new(Word::unset(reset).0), rest: Pad::new(), sleepers: WaitWord::new() }
+    }
+
+    /// The same of zero bytes, in place.
+    #[cfg(not(ipc_loom))]
+    pub(super) fn init(&self, reset: Reset) {
+        // ORDERING: Relaxed: whoever publishes the memory around it publishes this.
+        self.word.store(Word::unset(reset).0, Ordering::Relaxed);
+    }
+
+    /// Whether a member can have written the word.
+    #[cfg(not(ipc_loom))]
+    pub(super) fn check(&self) -> Result<(), Corrupt> {
+        self.look().check()
     }
 
     /// Whether it is set; a snapshot.

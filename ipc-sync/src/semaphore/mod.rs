@@ -73,6 +73,9 @@
 //! time is the head of the queue in tokio's `batch_semaphore.rs`.
 
 #[cfg(not(ipc_loom))]
+#[macro_use]
+mod methods;
+#[cfg(not(ipc_loom))]
 mod bounded;
 mod error;
 #[cfg(not(ipc_loom))]
@@ -84,9 +87,13 @@ mod state;
 mod verbs;
 
 #[cfg(not(ipc_loom))]
-pub use bounded::BoundedSemaphore;
+pub use bounded::{BoundedSemaphore, BoundedSemaphoreHead, BoundedSemaphoreState};
 pub use error::{AcquireError, AddError};
 #[cfg(not(ipc_loom))]
-pub use handle::{Permit, Permits, Semaphore};
+pub use handle::{Permit, Permits, Semaphore, SemaphoreInit, SemaphoreState};
 pub use spans::{MAX_PERMITS, Spans};
-pub use state::{Head, Table, first_word};
+pub use state::Head;
+#[cfg(not(ipc_loom))]
+pub use state::Head as SemaphoreHead;
+#[cfg(ipc_loom)]
+pub use state::{Table, first_word};

@@ -39,7 +39,7 @@ impl Table<'_> {
             match permit::read(word)? {
                 // Somebody died between setting it free and raising the sign, or it was set free just now.
                 Seen::Free => {
-                    self.raise_sign(index);
+                    self.slot(index).raise_sign();
                     return Ok(true);
                 }
                 Seen::Absent => {}
@@ -64,10 +64,8 @@ impl Table<'_> {
         for index in 0..self.spans.permits() {
             let theirs = self.words[index as usize].load(Ordering::Relaxed) == dead;
             // 9. By CAS: others do the same. No ABA: the dead take no permit again, and nobody else has that generation.
-            if theirs && self.change(index, dead, FREE) {
-                if self.spans.are_signed() {
-                    self.raise_sign(index);
-                }
+            if theirs && self.slot(index).change(dead, FREE) {
+                self.slot(index).raise_sign();
                 any = true;
             }
         }

@@ -19,14 +19,19 @@ const LEAST_SHIFT: u32 = if cfg!(ipc_loom) { 0 } else { 3 };
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spans {
     permits: u32,
-    shift: u32,
 }
 
 impl Spans {
-    /// For so many permits, 1 to [`MAX_PERMITS`].
+    /// For so many permits, at most [`MAX_PERMITS`].
+    #[inline]
     pub fn of(permits: u32) -> Self {
-        let per_sign = permits.div_ceil(64 * SIGN_WORDS as u32).next_power_of_two();
-        Self { permits, shift: per_sign.trailing_zeros().max(LEAST_SHIFT) }
+        Self { permits }
+    }
+
+    /// A span has two to the power of so many permits.
+    fn shift(self) -> u32 {
+        let per_sign = self.permits.div_ceil(64 * SIGN_WORDS as u32).next_power_of_two();
+        per_sign.trailing_zeros().max(LEAST_SHIFT)
     }
 
     /// How many permits there can be.
@@ -42,20 +47,19 @@ impl Spans {
     }
 
     /// The span that a permit belongs to: the number of its sign.
-    #[inline]
     pub fn of_permit(self, index: u32) -> u32 {
-        index >> self.shift
+        index >> self.shift()
     }
 
     /// The permits of a span; none for a sign that stands for nothing.
     pub fn range(self, span: u32) -> Range<u32> {
-        let at = |span: u64| (span << self.shift).min(self.permits.into()) as u32;
+        let at = |span: u64| (span << self.shift()).min(self.permits.into()) as u32;
         at(span.into())..at(u64::from(span) + 1)
     }
 
     /// Words of signs in use.
     pub fn sign_words(self) -> u32 {
-        self.of_permit(self.permits - 1) / 64 + 1
+        self.of_permit(self.permits.saturating_sub(1)) / 64 + 1
     }
 }
 

@@ -8,7 +8,6 @@ use std::ops::Range;
 
 /// What lies in front of the permit words: four lines.
 #[repr(C, align(64))]
-#[derive(Debug)]
 pub struct Head {
     /// Who waits for a permit sleeps here.
     pub(super) freed: WaitWord,
@@ -26,38 +25,110 @@ const _: () = assert!(size_of::<Head>() == 256);
 impl Head {
     /// Of a table of which the first `free` words are free.
     pub fn new(spans: Spans, free: u32) -> Self {
-        let sign = |word: usize| {
-            let bits = (0..64).filter(|bit| spans.range(word as u32 * 64 + bit).start < free);
-            AtomicU64::new(bits.fold(0, |signs, bit| signs | 1 << bit))
-        };
         Self {
             freed: WaitWord::new(),
             gathering: LockLine::new(),
             adding: LockLine::new(),
-            signs: std::array::from_fn(sign),
+            signs: std::array::from_fn(|word| AtomicU64::new(first_signs(word, spans, free))),
+        }
+    }
+
+    /// The same of zero bytes, in place.
+    #[cfg(not(ipc_loom))]
+    pub fn init(&self, spans: Spans, free: u32) {
+        self.gathering.init();
+        self.adding.init();
+        for (word, sign) in self.signs.iter().enumerate() {
+            // ORDERING: Relaxed: whoever publishes the memory around it publishes this.
+            sign.store(first_signs(word, spans, free), Ordering::Relaxed);
         }
     }
 }
 
+/// The signs of spans that have a free permit at first.
+fn first_signs(word: usize, spans: Spans, free: u32) -> u64 {
+    let raised = (0..64).filter(|bit| spans.range(word as u32 * 64 + bit).start < free);
+    raised.fold(0, |signs, bit| signs | 1 << bit)
+}
+
 /// A permit word as it is at first, number `index` of a table of which the first `free` words are free.
-pub fn first_word(index: u32, free: u32) -> AtomicU64 {
-    AtomicU64::new(if index < free { FREE } else { ABSENT })
+pub fn first_word(index: u32, free: u32) -> u64 {
+    if index < free { FREE } else { ABSENT }
 }
 
 /// A semaphore as its algorithm sees it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Table<'a> {
     pub(super) head: &'a Head,
     pub(super) words: &'a [AtomicU64],
     pub(super) spans: Spans,
 }
 
-impl<'a> Table<'a> {
-    /// Puts the parts together: as many words as `spans` was made for.
+/// One permit of a table, and what must be told when it becomes free.
+#[derive(Clone, Copy)]
+pub struct Slot<'a> {
+    head: &'a Head,
+    word: &'a AtomicU64,
+    /// Number of its span, or [`UNSIGNED`].
+    span: u32,
+}
+
+const UNSIGNED: u32 = u32::MAX;
+
+impl Slot<'_> {
+    /// Gives the permit back. Nothing happens unless `me` holds it. Async-signal-safe.
     #[inline]
-    pub fn new(head: &'a Head, words: &'a [AtomicU64], spans: Spans) -> Self {
-        debug_assert_eq!(words.len(), spans.permits() as usize);
-        Self { head, words, spans }
+    pub fn release(self, me: Owner) {
+        if self.change(held_by(me), FREE) {
+            self.offer();
+        }
+    }
+
+    /// Takes the permit out of the table. Nothing happens unless `me` holds it. Async-signal-safe.
+    pub fn forget(self, me: Owner) {
+        self.change(held_by(me), ABSENT);
+    }
+
+    #[inline]
+    pub(super) fn change(self, from: u64, to: u64) -> bool {
+        // 3., 9., 14. ORDERING: SeqCst: [sem/S1] publishes what was done under the permit; [sem/S3], [wait/W1] before signs and
+        // sleepers are looked at.
+        self.word.compare_exchange(from, to, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    }
+
+    /// It has become free: says so to searchers and to one sleeper.
+    #[inline]
+    pub(super) fn offer(self) {
+        self.raise_sign();
+        // 5.
+        self.head.freed.notify(1);
+    }
+
+    /// 4.
+    #[inline]
+    pub(super) fn raise_sign(self) {
+        let Some(sign) = self.head.signs.get(self.span as usize / 64) else { return };
+        let bit = 1 << (self.span % 64);
+        shim::total_order();
+        // ORDERING: SeqCst [sem/S3]: not before the permit was set free; pairs with the second look of a searcher.
+        if sign.load(Ordering::SeqCst) & bit == 0 {
+            sign.fetch_or(bit, Ordering::SeqCst);
+        }
+    }
+}
+
+impl<'a> Table<'a> {
+    /// Puts the parts together.
+    #[inline]
+    pub fn new(head: &'a Head, words: &'a [AtomicU64]) -> Self {
+        Self { head, words, spans: Spans::of(words.len() as u32) }
+    }
+
+    /// The permit of this number.
+    #[inline]
+    pub fn slot(&self, index: u32) -> Slot<'a> {
+        let span = if self.spans.are_signed() { self.spans.of_permit(index) } else { UNSIGNED };
+        Slot { head: self.head, word: &self.words[index as usize], span }
     }
 
     /// Takes the word at which `me` begins every search, if it is free: one CAS.
@@ -71,19 +142,6 @@ impl<'a> Table<'a> {
     pub fn search(&self, me: Owner) -> Option<u32> {
         let start = self.start_of(me);
         if self.spans.are_signed() { self.search_signed(me, start) } else { self.search_in(0..self.spans.permits(), start, me) }
-    }
-
-    /// Gives a permit back. Nothing happens unless `me` holds it. Async-signal-safe.
-    #[inline]
-    pub fn release(&self, index: u32, me: Owner) {
-        if self.change(index, held_by(me), FREE) {
-            self.offer(index);
-        }
-    }
-
-    /// Takes a permit that `me` holds out of the table.
-    pub fn forget(&self, index: u32, me: Owner) {
-        self.change(index, held_by(me), ABSENT);
     }
 
     /// How many are free; a snapshot.
@@ -107,27 +165,6 @@ impl<'a> Table<'a> {
         (0..self.spans.sign_words() * 64).filter(raised).any(|span| self.spans.range(span).any(free))
     }
 
-    /// A permit has become free: says so to searchers and to one sleeper.
-    #[inline]
-    pub(super) fn offer(&self, index: u32) {
-        // 4.
-        if self.spans.are_signed() {
-            self.raise_sign(index);
-        }
-        // 5.
-        self.head.freed.notify(1);
-    }
-
-    pub(super) fn raise_sign(&self, index: u32) {
-        let span = self.spans.of_permit(index);
-        let (sign, bit) = (&self.head.signs[span as usize / 64], 1 << (span % 64));
-        shim::total_order();
-        // ORDERING: SeqCst [sem/S3]: not before the permit was set free; pairs with the second look of a searcher.
-        if sign.load(Ordering::SeqCst) & bit == 0 {
-            sign.fetch_or(bit, Ordering::SeqCst);
-        }
-    }
-
     /// Where `me` begins: threads are spread over the table, so that they do not meet.
     #[inline]
     fn start_of(&self, me: Owner) -> u32 {
@@ -138,15 +175,10 @@ impl<'a> Table<'a> {
 
     #[inline]
     fn take(&self, index: u32, me: Owner) -> bool {
+        // A table without words has no first one either.
+        let Some(word) = self.words.get(index as usize) else { return false };
         // 1. ORDERING: AcqRel: Acquire [sem/S1] what was done before it was set free; Release [sem/S2] my member row.
-        self.words[index as usize].compare_exchange(FREE, held_by(me), Ordering::AcqRel, Ordering::Relaxed).is_ok()
-    }
-
-    #[inline]
-    pub(super) fn change(&self, index: u32, from: u64, to: u64) -> bool {
-        // 3. ORDERING: SeqCst: [sem/S1] publishes what was done under the permit; [sem/S3], [wait/W1] before signs and sleepers
-        // are looked at.
-        self.words[index as usize].compare_exchange(from, to, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+        word.compare_exchange(FREE, held_by(me), Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Takes a free one of these, beginning at `start` or, if that is elsewhere, as far in.

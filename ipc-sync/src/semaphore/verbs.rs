@@ -62,8 +62,8 @@ impl Table<'_> {
                 break;
             }
             // 14.
-            if self.change(index, ABSENT, FREE) {
-                self.offer(index);
+            if self.slot(index).change(ABSENT, FREE) {
+                self.slot(index).offer();
                 left -= 1;
             }
         }
@@ -140,7 +140,7 @@ struct Gathered<'a> {
 impl Drop for Gathered<'_> {
     fn drop(&mut self) {
         // 12.
-        self.indexes.iter().for_each(|&index| self.table.release(index, self.me));
+        self.indexes.iter().for_each(|&index| self.table.slot(index).release(self.me));
     }
 }
 
