@@ -91,9 +91,10 @@ pub use bounded::{BoundedSemaphore, BoundedSemaphoreHead, BoundedSemaphoreState}
 pub use error::{AcquireError, AddError};
 #[cfg(not(ipc_loom))]
 pub use handle::{Permit, Permits, Semaphore, SemaphoreInit, SemaphoreState};
-pub use spans::{MAX_PERMITS, Spans};
-pub use state::Head;
+pub use spans::MAX_PERMITS;
+#[cfg(ipc_loom)]
+pub use spans::Spans;
 #[cfg(not(ipc_loom))]
 pub use state::Head as SemaphoreHead;
 #[cfg(ipc_loom)]
-pub use state::{Table, first_word};
+pub use state::{Head, Table, first_word};
