@@ -129,10 +129,14 @@ impl Semaphore {
     }
 }
 
-/// Never waits: shows how many permits are free.
+/// Never waits: shows how many permits are free, and how many wait for one.
 impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Semaphore").field("value", &self.available()).field("maximum", &self.maximum()).finish()
+        f.debug_struct("Semaphore")
+            .field("value", &self.available())
+            .field("maximum", &self.maximum())
+            .field("waiters", &self.table().waiters())
+            .finish()
     }
 }
 

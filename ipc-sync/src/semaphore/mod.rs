@@ -84,6 +84,8 @@ mod permit;
 mod reclaim;
 mod spans;
 mod state;
+#[cfg(all(test, not(ipc_loom)))]
+mod tests;
 mod verbs;
 
 #[cfg(not(ipc_loom))]

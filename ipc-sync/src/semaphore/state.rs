@@ -149,6 +149,12 @@ impl<'a> Table<'a> {
         self.count(FREE)
     }
 
+    /// How many sleep until a permit is free, the dead included.
+    #[cfg(not(ipc_loom))]
+    pub(super) fn waiters(&self) -> u32 {
+        self.head.freed.waiters().count()
+    }
+
     /// How many words hold this; a snapshot.
     pub(super) fn count(&self, word: u64) -> u32 {
         self.words.iter().filter(|held| held.load(Ordering::Acquire) == word).count() as u32
