@@ -143,10 +143,10 @@ fn permits_follow_scopes() -> Outcome {
         }
         assert_eq!(semaphore.available(), 1);
     }
-    let panicked = std::panic::catch_unwind(|| {
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let _permit = semaphore.acquire();
         std::panic::resume_unwind(Box::new("on purpose"));
-    });
+    }));
     assert!(panicked.is_err());
     assert_eq!(semaphore.available(), 2);
     Ok(())
