@@ -47,6 +47,12 @@ pub mod semaphore;
 #[cfg(not(ipc_loom))]
 mod semaphore;
 
+#[cfg(not(ipc_loom))]
+pub use count::{
+    AnonymousSemaphore, AnonymousSemaphoreState, BinarySemaphore, BinarySemaphoreState, CountError, ReleaseError,
+};
+#[cfg(not(ipc_loom))]
+pub use event::{Event, EventError, EventState, Reset};
 #[doc(hidden)]
 pub use ipc_core::__private;
 pub use ipc_core::__private::plain_via_sync as plain;
@@ -57,13 +63,9 @@ pub use ipc_core::raw::Guard;
 #[doc(no_inline)]
 pub use ipc_core::{Cause, Deadline, Error, ErrorKind, LockError, Plain, Segment, SegmentOptions, Ticket};
 #[cfg(not(ipc_loom))]
-pub use count::{AnonymousSemaphore, AnonymousSemaphoreState, BinarySemaphore, BinarySemaphoreState, CountError, ReleaseError};
-#[cfg(not(ipc_loom))]
-pub use event::{Event, EventError, EventState, Reset};
-#[cfg(not(ipc_loom))]
 pub use lock::{Lock, LockState};
 #[cfg(not(ipc_loom))]
 pub use semaphore::{
-    AcquireError, AddError, BoundedSemaphore, BoundedSemaphoreHead, BoundedSemaphoreState, MAX_PERMITS, Permit, Permits, Semaphore,
-    SemaphoreHead, SemaphoreInit, SemaphoreState,
+    AcquireError, AddError, BoundedSemaphore, BoundedSemaphoreHead, BoundedSemaphoreState, MAX_PERMITS, Permit,
+    Permits, Semaphore, SemaphoreHead, SemaphoreInit, SemaphoreState,
 };

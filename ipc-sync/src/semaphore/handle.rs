@@ -85,8 +85,9 @@ unsafe impl State for Head {
 
 /// Words of a table, if there can be such a semaphore.
 pub(super) fn table_len(init: &SemaphoreInit) -> Result<usize, Error> {
-    let refused =
-        |what, found: u32, expected| Err(ErrorKind::InvalidArgument { what, found: found.to_string(), expected }.into());
+    let refused = |what, found: u32, expected| {
+        Err(ErrorKind::InvalidArgument { what, found: found.to_string(), expected }.into())
+    };
     match *init {
         SemaphoreInit { maximum, .. } if !(1..=MAX_PERMITS).contains(&maximum) => {
             refused("the maximum of a semaphore", maximum, "1 to 65536 permits")

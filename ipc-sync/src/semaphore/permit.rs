@@ -66,7 +66,9 @@ mod tests {
 
     #[test]
     fn what_no_member_wrote_is_corrupt() {
-        for word in [0, 2, 4, 5, u64::MAX, 1 << 16 | 1, held_by(Owner::new(7, 3, 0)) | 2, Owner::new(7, 3, 9).word() | 1] {
+        for word in
+            [0, 2, 4, 5, u64::MAX, 1 << 16 | 1, held_by(Owner::new(7, 3, 0)) | 2, Owner::new(7, 3, 9).word() | 1]
+        {
             assert_eq!(read(word), Err(Corrupt { what: "a permit of the semaphore", found: word }));
         }
     }

@@ -141,7 +141,11 @@ impl<'a> Table<'a> {
     /// Takes any free permit.
     pub fn search(&self, me: Owner) -> Option<u32> {
         let start = self.start_of(me);
-        if self.spans.are_signed() { self.search_signed(me, start) } else { self.search_in(0..self.spans.permits(), start, me) }
+        if self.spans.are_signed() {
+            self.search_signed(me, start)
+        } else {
+            self.search_in(0..self.spans.permits(), start, me)
+        }
     }
 
     /// How many are free; a snapshot.
@@ -194,9 +198,9 @@ impl<'a> Table<'a> {
         let start = start.checked_rem(len)?;
         let round = (start..len).chain(0..start).map(|at| range.start + at);
         // 2. ORDERING: SeqCst [sem/S3]: in a second look, not before the sign was taken down.
-        round.into_iter().find(|&index| {
-            self.words[index as usize].load(Ordering::SeqCst) == FREE && self.take(index, me)
-        })
+        round
+            .into_iter()
+            .find(|&index| self.words[index as usize].load(Ordering::SeqCst) == FREE && self.take(index, me))
     }
 
     fn search_signed(&self, me: Owner, start: u32) -> Option<u32> {

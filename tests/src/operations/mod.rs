@@ -7,21 +7,28 @@
 //! | ledger    | what victims write down about their work, for checks          |
 //! | locked    | what Value, Array and Lock have in common                     |
 //! | value, array, lock | the rest of each                                     |
+//! | semaphore | Semaphore and BoundedSemaphore                                |
+//! | count     | AnonymousSemaphore and BinarySemaphore                        |
+//! | event     | Event                                                         |
 //! | directory | objects in a segment: create, open, attach                    |
 //! | segment   | segments: create, open, unlink, attach, leave                 |
 //! | queue     | queues and their endpoints                                    |
 
 mod array;
 mod controls;
+mod count;
 mod directory;
+mod event;
 mod ledger;
 mod lock;
 mod locked;
 mod queue;
 mod segment;
+mod semaphore;
 mod value;
 mod wait_word;
 
+use crate::child::Child;
 use crate::registry::Registry;
 
 /// Every registered operation of the workspace.
@@ -34,8 +41,20 @@ pub fn all() -> Registry {
     value::register(&mut registry);
     array::register(&mut registry);
     lock::register(&mut registry);
+    semaphore::register(&mut registry);
+    count::register(&mut registry);
+    event::register(&mut registry);
     directory::register(&mut registry);
     segment::register(&mut registry);
     queue::register(&mut registry);
     registry
+}
+
+/// The child of somebody else: its memory is all one can look at.
+fn wait_until_gone(sleeper: &Child) {
+    let stat = format!("/proc/{}/stat", sleeper.pid());
+    let running = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z"));
+    while running() {
+        std::thread::yield_now();
+    }
 }
