@@ -1,7 +1,7 @@
 //! Our types behind the verbs of their rivals.
 
 use crate::rivals::Mutual;
-use ipc_sync::Lock;
+use ipc_sync::{AnonymousSemaphore, Lock, Semaphore};
 use std::io;
 
 impl Mutual for Lock<()> {
@@ -16,5 +16,37 @@ impl Mutual for Lock<()> {
     fn exclusively<R>(&self, section: impl FnOnce() -> R) -> Option<R> {
         let _held = self.lock().ok()?;
         Some(section())
+    }
+}
+
+impl Mutual for Semaphore {
+    const NAME: &'static str = "ipc_sync::Semaphore";
+    const CROSSES_PROCESSES: bool = true;
+
+    fn create() -> io::Result<Self> {
+        Self::new(1, 1).map_err(io::Error::other)
+    }
+
+    #[inline]
+    fn exclusively<R>(&self, section: impl FnOnce() -> R) -> Option<R> {
+        let _permit = self.acquire().ok()?;
+        Some(section())
+    }
+}
+
+impl Mutual for AnonymousSemaphore {
+    const NAME: &'static str = "ipc_sync::AnonymousSemaphore";
+    const CROSSES_PROCESSES: bool = true;
+
+    fn create() -> io::Result<Self> {
+        Self::new(1).map_err(io::Error::other)
+    }
+
+    #[inline]
+    fn exclusively<R>(&self, section: impl FnOnce() -> R) -> Option<R> {
+        self.acquire().ok()?;
+        let done = section();
+        self.release().ok()?;
+        Some(done)
     }
 }

@@ -38,13 +38,13 @@ pub fn register(registry: &mut Registry) {
         Object::new("BinarySemaphore", || BinarySemaphore::new(true).expect("a turn"), check_turn)
             .operation("BinarySemaphore::acquire", |turn| {
                 if turn.is_available() {
-                    drop(turn.acquire());
+                    _ = turn.acquire();
                 }
             })
-            .operation("BinarySemaphore::try_acquire", |turn| drop(turn.try_acquire()))
-            .operation("BinarySemaphore::acquire_timeout", |turn| drop(turn.acquire_timeout(BRIEF)))
-            .operation("BinarySemaphore::acquire_deadline", |turn| drop(turn.acquire_deadline(Instant::now() + BRIEF)))
-            .operation("BinarySemaphore::release", |turn| drop(turn.release()))
+            .operation("BinarySemaphore::try_acquire", |turn| _ = turn.try_acquire())
+            .operation("BinarySemaphore::acquire_timeout", |turn| _ = turn.acquire_timeout(BRIEF))
+            .operation("BinarySemaphore::acquire_deadline", |turn| _ = turn.acquire_deadline(Instant::now() + BRIEF))
+            .operation("BinarySemaphore::release", |turn| _ = turn.release())
             .operation("BinarySemaphore::is_available", |turn| _ = turn.is_available()),
     );
 }

@@ -23,7 +23,7 @@ pub fn register(registry: &mut Registry) {
             .operation("Event::reset", |scene| _ = scene.event.reset())
             .case("Event::wait", "while it is set", manual, |scene| {
                 scene.event.set();
-                drop(scene.event.wait());
+                _ = scene.event.wait();
             }),
     );
     registry.add(verbs(Object::new("Event, automatic", || Scene::new(Reset::Auto), Scene::check)));
@@ -42,7 +42,7 @@ fn verbs(object: Object<Scene>) -> Object<Scene> {
         .memory(|scene| scene.view.digest())
         .meanwhile(|scene| {
             let set = scene.event.is_set();
-            drop(scene.event.wait_timeout(BRIEF));
+            _ = scene.event.wait_timeout(BRIEF);
             Ok(if set { "set" } else { "not set" }.into())
         })
         .operation("Event::set", |scene| {
@@ -50,8 +50,8 @@ fn verbs(object: Object<Scene>) -> Object<Scene> {
             scene.set.store(1, SeqCst);
         })
         .operation("Event::clear", |scene| scene.event.clear())
-        .operation("Event::wait_timeout", |scene| drop(scene.event.wait_timeout(BRIEF)))
-        .operation("Event::wait_deadline", |scene| drop(scene.event.wait_deadline(Instant::now() + BRIEF)))
+        .operation("Event::wait_timeout", |scene| _ = scene.event.wait_timeout(BRIEF))
+        .operation("Event::wait_deadline", |scene| _ = scene.event.wait_deadline(Instant::now() + BRIEF))
         .operation("Event::is_set", |scene| _ = scene.event.is_set())
 }
 
@@ -68,7 +68,7 @@ impl Scene {
     fn new(reset: Reset) -> Self {
         let segment = Segment::options().members(8).anonymous(4096).expect("a small segment");
         let event = Event::new_in(&segment, reset).expect("room for an event");
-        let sleeper = Child::fork(|| drop(event.wait()));
+        let sleeper = Child::fork(|| _ = event.wait());
         while event.wait_word().waiters().count() == 0 {
             std::thread::yield_now();
         }
