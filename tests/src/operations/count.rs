@@ -35,17 +35,20 @@ pub fn register(registry: &mut Registry) {
             }),
     );
     registry.add(
-        Object::new("BinarySemaphore", || BinarySemaphore::new(true).expect("a turn"), check_turn)
-            .operation("BinarySemaphore::acquire", |turn| {
-                if turn.is_available() {
-                    _ = turn.acquire();
+        Object::new("BinarySemaphore", Turn::new, Turn::check)
+            .memory(|turn| turn.view.digest())
+            .operation("BinarySemaphore::acquire", |scene| {
+                if scene.turn.is_available() {
+                    _ = scene.turn.acquire();
                 }
             })
-            .operation("BinarySemaphore::try_acquire", |turn| _ = turn.try_acquire())
-            .operation("BinarySemaphore::acquire_timeout", |turn| _ = turn.acquire_timeout(BRIEF))
-            .operation("BinarySemaphore::acquire_deadline", |turn| _ = turn.acquire_deadline(Instant::now() + BRIEF))
-            .operation("BinarySemaphore::release", |turn| _ = turn.release())
-            .operation("BinarySemaphore::is_available", |turn| _ = turn.is_available()),
+            .operation("BinarySemaphore::try_acquire", |scene| _ = scene.turn.try_acquire())
+            .operation("BinarySemaphore::acquire_timeout", |scene| _ = scene.turn.acquire_timeout(BRIEF))
+            .operation("BinarySemaphore::acquire_deadline", |scene| {
+                _ = scene.turn.acquire_deadline(Instant::now() + BRIEF)
+            })
+            .operation("BinarySemaphore::release", |scene| _ = scene.turn.release())
+            .operation("BinarySemaphore::is_available", |scene| _ = scene.turn.is_available()),
     );
 }
 
@@ -114,13 +117,27 @@ impl Scene {
     }
 }
 
-fn check_turn(turn: &mut BinarySemaphore) -> Finding {
-    let outcome = if turn.is_available() { "available" } else { "taken" };
-    // Whether it was taken or not: now it is there.
-    let _ = turn.release();
-    turn.acquire().map_err(|error| Violation::broken(error.to_string()))?;
-    match turn.try_acquire() {
-        Err(CountError::WouldBlock) => Ok(outcome.into()),
-        other => Err(Violation::duplicated(format!("a second turn: {other:?}"))),
+/// A turn that is available.
+struct Turn {
+    turn: BinarySemaphore,
+    view: View,
+}
+
+impl Turn {
+    fn new() -> Self {
+        let turn = BinarySemaphore::new(true).expect("a turn");
+        Self { view: View::of(turn.segment()), turn }
+    }
+
+    fn check(&mut self) -> Finding {
+        let turn = &self.turn;
+        let outcome = if turn.is_available() { "available" } else { "taken" };
+        // Whether it was taken or not: now it is there.
+        let _ = turn.release();
+        turn.acquire().map_err(|error| Violation::broken(error.to_string()))?;
+        match turn.try_acquire() {
+            Err(CountError::WouldBlock) => Ok(outcome.into()),
+            other => Err(Violation::duplicated(format!("a second turn: {other:?}"))),
+        }
     }
 }

@@ -29,6 +29,7 @@ pub fn register(registry: &mut Registry) {
     registry.add(verbs(Object::new("Event, automatic", || Scene::new(Reset::Auto), Scene::check)));
     registry.add(
         Object::new("Event, one to take", Single::new, Single::check)
+            .memory(|single| single.view.digest())
             .operation("Event::wait", |single| {
                 single.take(|event| if event.is_set() { event.wait() } else { Err(EventError::Timeout) })
             })
@@ -100,6 +101,7 @@ impl Scene {
 /// An automatic event that is set, for one to take.
 struct Single {
     event: Event,
+    view: View,
     taken: Page<AtomicU32>,
 }
 
@@ -107,7 +109,7 @@ impl Single {
     fn new() -> Self {
         let event = Event::new(Reset::Auto).expect("an event");
         event.set();
-        Self { event, taken: Page::new(AtomicU32::new(0)) }
+        Self { view: View::of(event.segment()), event, taken: Page::new(AtomicU32::new(0)) }
     }
 
     fn take(&self, take: impl FnOnce(&Event) -> Result<(), EventError>) {

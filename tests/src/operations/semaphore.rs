@@ -29,6 +29,19 @@ pub fn register(registry: &mut Registry) {
     registry.add(object::<Semaphore>());
     registry.add(object::<BoundedSemaphore>());
     registry.add(
+        Object::new("Semaphore of many", Scene::of_many, Scene::check)
+            .arrive(Scene::register)
+            .memory(|scene| scene.view.digest())
+            .meanwhile(Scene::check_meanwhile)
+            .operation("Semaphore::acquire", |scene| drop(scene.one().map(|_| scene.semaphore.acquire())))
+            .operation("Semaphore::try_acquire_many", |scene| drop(scene.semaphore.try_acquire_many(PERMITS)))
+            .operation("Permit::forget", Scene::forget)
+            .operation("Semaphore::add_permits", Scene::add)
+            .case("Semaphore::acquire", "of the dead", Scene::of_many_after_a_dead_holder, |scene| {
+                drop(scene.semaphore.acquire());
+            }),
+    );
+    registry.add(
         Object::new("Semaphore, sleeper", Sleeping::new, Sleeping::check)
             .arrive(Sleeping::arrive)
             .case("Permit::drop", "to a sleeper", Sleeping::new, |scene| scene.held = None)
@@ -90,8 +103,12 @@ struct Scene<S> {
 impl<S: Semaphores> Scene<S> {
     /// All permits are free.
     fn new() -> Self {
+        Self::with(S::make_in)
+    }
+
+    fn with(make: impl FnOnce(&Segment) -> S) -> Self {
         let segment = Segment::options().members(8).anonymous(4096).expect("a small segment");
-        let semaphore = S::make_in(&segment);
+        let semaphore = make(&segment);
         Self { semaphore, view: View::of(&segment), segment, books: Page::new(Books::default()), holder: None }
     }
 
@@ -100,7 +117,11 @@ impl<S: Semaphores> Scene<S> {
     }
 
     fn after_a_dead_holder() -> Self {
-        let scene = Self::new();
+        Self::new().once_a_holder_died()
+    }
+
+    fn once_a_holder_died(self) -> Self {
+        let scene = self;
         let deed = || {
             let _held = scene.semaphore.acquire_many(PERMITS);
             die()
@@ -203,6 +224,17 @@ impl<S: Semaphores> Scene<S> {
             Ok(_) => Err(Violation::duplicated("more than the maximum")),
             Err(error) => Err(Violation::leaked(error.to_string())),
         }
+    }
+}
+
+impl Scene<Semaphore> {
+    /// As few permits in a table so large that it has signs.
+    fn of_many() -> Self {
+        Self::with(|segment| Semaphore::new_in(segment, PERMITS, 70).expect("room for a semaphore"))
+    }
+
+    fn of_many_after_a_dead_holder() -> Self {
+        Self::of_many().once_a_holder_died()
     }
 }
 
