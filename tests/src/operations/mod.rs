@@ -5,8 +5,9 @@
 //! | controls  | broken on purpose: what the tool must find                    |
 //! | wait_word | `raw::WaitWord`                                               |
 //! | ledger    | what victims write down about their work, for checks          |
-//! | locked    | what Value, Array and Lock have in common                     |
-//! | value, array, lock | the rest of each                                     |
+//! | locked    | what Value, Array, Lock, RLock and RwLock have in common      |
+//! | value, array, lock, rlock, rwlock | the rest of each                      |
+//! | lock_all  | several locks at once                                         |
 //! | semaphore | Semaphore and BoundedSemaphore                                |
 //! | count     | AnonymousSemaphore and BinarySemaphore                        |
 //! | event     | Event                                                         |
@@ -21,8 +22,11 @@ mod directory;
 mod event;
 mod ledger;
 mod lock;
+mod lock_all;
 mod locked;
 mod queue;
+mod rlock;
+mod rwlock;
 mod segment;
 mod semaphore;
 mod value;
@@ -41,6 +45,9 @@ pub fn all() -> Registry {
     value::register(&mut registry);
     array::register(&mut registry);
     lock::register(&mut registry);
+    rlock::register(&mut registry);
+    rwlock::register(&mut registry);
+    lock_all::register(&mut registry);
     semaphore::register(&mut registry);
     count::register(&mut registry);
     event::register(&mut registry);

@@ -5,3 +5,5 @@ pub mod event;
 pub mod locked;
 pub mod queue;
 pub mod semaphore;
+pub mod rlock;
+pub mod rwlock;
