@@ -4,6 +4,6 @@ pub mod count;
 pub mod event;
 pub mod locked;
 pub mod queue;
-pub mod semaphore;
 pub mod rlock;
 pub mod rwlock;
+pub mod semaphore;
