@@ -60,6 +60,10 @@ pub enum ReleaseError {
     Corrupt(#[from] Corrupt),
 }
 
+fn word_of(count: u32) -> u64 {
+    (u64::from(count) * ONE) | VALID
+}
+
 fn count(word: u64) -> Result<u32, Corrupt> {
     let corrupt = Corrupt { what: "the count of the semaphore", found: word };
     if word & VALID == 0 { Err(corrupt) } else { u32::try_from(word >> 1).map_err(|_| corrupt) }
@@ -69,14 +73,14 @@ impl Count {
     /// So many permits.
     #[cfg(any(test, ipc_loom))]
     pub fn new(permits: u32) -> Self {
-        Self { word: AtomicU64::new(u64::from(permits) * ONE | VALID), rest: Pad::new(), released: WaitWord::new() }
+        Self { word: AtomicU64::new(word_of(permits)), rest: Pad::new(), released: WaitWord::new() }
     }
 
     /// The same of zero bytes, in place.
     #[cfg(not(ipc_loom))]
     pub(super) fn init(&self, permits: u32) {
         // ORDERING: Relaxed: whoever publishes the memory around it publishes this.
-        self.word.store(u64::from(permits) * ONE | VALID, Ordering::Relaxed);
+        self.word.store(word_of(permits), Ordering::Relaxed);
     }
 
     /// The count; a snapshot.

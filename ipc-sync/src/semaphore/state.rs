@@ -180,7 +180,7 @@ impl<'a> Table<'a> {
     fn start_of(&self, me: Owner) -> u32 {
         const SPREAD: u32 = 0x9e37_79b1;
         let spread = (me.word() as u32 >> 3).wrapping_mul(SPREAD);
-        (u64::from(spread) * u64::from(self.spans.permits()) >> 32) as u32
+        ((u64::from(spread) * u64::from(self.spans.permits())) >> 32) as u32
     }
 
     #[inline]
