@@ -18,6 +18,22 @@ struct Parcel {
 // SAFETY: the permit is written while `full` is false by the one thread that fills it, and read by whoever makes it false.
 unsafe impl Sync for Parcel {}
 
+impl Parcel {
+    /// To be called by one thread only.
+    fn put(&self, permit: Permit<'static>) {
+        if !self.full.load(SeqCst) {
+            // SAFETY: it is empty, and only one thread fills it.
+            unsafe { self.permit.get().cast::<Permit<'static>>().write(permit) };
+            self.full.store(true, SeqCst);
+        }
+    }
+
+    fn take(&self) -> Option<Permit<'static>> {
+        // SAFETY: it was full, and only we have made it empty: the permit is ours.
+        self.full.swap(false, SeqCst).then(|| unsafe { self.permit.get().cast::<Permit<'static>>().read() })
+    }
+}
+
 struct Shared {
     semaphore: Semaphore,
     event: Event,
@@ -43,10 +59,7 @@ extern "C" fn on_tick(_: libc::c_int) {
         if shared.count.release().is_ok() {
             shared.released.fetch_add(1, SeqCst);
         }
-        if shared.parcel.full.swap(false, SeqCst) {
-            // SAFETY: it was full, and only we have made it empty: the permit is ours.
-            drop(unsafe { (*shared.parcel.permit.get()).assume_init_read() });
-        }
+        drop(shared.parcel.take());
     }
     // SAFETY: as above.
     unsafe { *errno = saved };
@@ -83,11 +96,7 @@ fn handlers_set_and_release_in_the_middle_of_everything() -> Result<(), Box<dyn 
     let mut taken = 0;
     while shared.ticks.load(SeqCst) < 3000 {
         let permit = shared.semaphore.acquire()?;
-        if !shared.parcel.full.load(SeqCst) {
-            // SAFETY: it is empty, and only this thread fills it.
-            unsafe { (*shared.parcel.permit.get()).write(permit) };
-            shared.parcel.full.store(true, SeqCst);
-        }
+        shared.parcel.put(permit);
         let some = shared.semaphore.acquire_many(PERMITS - 1)?;
         let began = Instant::now();
         if shared.semaphore.acquire_many_timeout(PERMITS, Duration::from_micros(300)).is_err() {
@@ -106,10 +115,7 @@ fn handlers_set_and_release_in_the_middle_of_everything() -> Result<(), Box<dyn 
     }
     tick_every(0);
     // What was handed over last may still lie there.
-    if shared.parcel.full.swap(false, SeqCst) {
-        // SAFETY: as in the handler.
-        drop(unsafe { (*shared.parcel.permit.get()).assume_init_read() });
-    }
+    drop(shared.parcel.take());
     assert_eq!(shared.semaphore.acquire_many(PERMITS)?.len(), PERMITS as usize);
     assert_eq!(u64::from(shared.count.available()), shared.released.load(SeqCst) - taken);
     assert!(shared.event.is_set());
