@@ -13,26 +13,70 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Which
+//! # Which one
 //!
-//! | you want | take |
-//! |---|---|
-//! | one at a time in a critical section | [`Lock`]; for one value that is read and written whole, `ipc_core::Value` |
-//! | the same, again and again in one thread | [`RLock`]; several locks at once: [`lock_all`] |
-//! | many readers or one writer | [`RwLock`] |
-//! | at most n at a time, surviving the death of each | [`Semaphore`]; [`BoundedSemaphore`] where n is all there ever is |
-//! | a count that others release: hand-over, signalling from a handler | [`AnonymousSemaphore`], [`BinarySemaphore`] |
-//! | to wait until something has happened | [`Event`] |
+//! | you have | take | costs |
+//! |---|---|---|
+//! | one value that is read and written whole | [`ipc_core::Value`], or [`ipc_core::AtomicValue`] for a number | 64 bytes, or none |
+//! | a critical section | [`Lock`] | 64 bytes |
+//! | one that calls itself | [`RLock`]; better: pass the guard of a [`Lock`] | 80 bytes |
+//! | data read by several at once, for longer than a copy takes | [`RwLock`] | 704 bytes |
+//! | to look first and then perhaps write | [`RwLock::upgradable`] | – |
+//! | several locks at once | [`lock_all`] | – |
+//! | at most n at a time | [`Semaphore`]; [`BoundedSemaphore`] where n is all there ever is | 256 bytes and 8 for each |
+//! | a count that others release: hand-over, a signal handler | [`AnonymousSemaphore`], [`BinarySemaphore`] | 128 bytes |
+//! | to wait until something has happened | [`Event`] | 128 bytes |
+//! | items that go from one to another | `ipc_queue` | – |
+//!
+//! Every one of them can be anonymous (`Lock::new(..)`), have a name (`Lock::create("name", ..)`, `Lock::open("name")`), lie with
+//! many others in one segment (`Lock::new_in(&segment, ..)`), or be a field of a shared struct (`LockState`). Bytes come on top of
+//! the data; a segment of its own costs a page and a descriptor.
 //!
 //! # When somebody dies
 //!
-//! | killed | the others see, within 100 ms |
+//! | killed | the others see |
 //! |---|---|
-//! | a holder of a lock | nothing, or `Inconsistent` if it had begun to write |
-//! | a holder of a [`Permit`] | its permit is available again |
-//! | who has acquired an [`AnonymousSemaphore`] | one permit fewer: nobody knows whose it was |
-//! | a waiter for anything | nothing |
-//! | who was setting an [`Event`] or releasing | all of it, or nothing |
+//! | whoever holds a lock and has not written | nothing: the next one takes over, within 100 ms |
+//! | whoever holds a lock and has begun to write | [`LockError::Inconsistent`] with pid and name, until `recover` has succeeded |
+//! | a reader, or an upgradable holder | nothing; a writer goes on within 100 ms |
+//! | whoever holds a [`Permit`] | it is free again, within 100 ms; not so what an [`AnonymousSemaphore`] gave: nobody knows whose it was |
+//! | whoever sets an [`Event`] or releases | all of it, or nothing |
+//! | whoever waits | nothing |
+//!
+//! A process that is *stopped* keeps what it holds: nothing is ever concluded from time. [`Lock::holder`] tells who holds a lock,
+//! and for how long others have waited.
+//!
+//! # From Python
+//!
+//! | `multiprocessing` | here | ≠ |
+//! |---|---|---|
+//! | `Lock` | [`Lock`] | holds data; a guard unlocks, in its own thread; locking again is an error, not a hang |
+//! | `RLock` | [`RLock`] | holds data, copied in and out; others see a depth of 0 |
+//! | – | [`RwLock`] | – |
+//! | `Semaphore` | [`Semaphore`] | a permit is released by dropping it, and has a maximum; released by anybody: [`AnonymousSemaphore`] |
+//! | `BoundedSemaphore` | [`BoundedSemaphore`] | the bound is exact |
+//! | `Event` | [`Event`] | `set(); clear()` leaves nobody behind; resets itself, if so made |
+//! | `with a, b:` | [`lock_all`] | in an order that cannot deadlock |
+//! | `acquire(block=False)` | `try_lock()` | `Err(WouldBlock)`, or `Err(Inconsistent)` |
+//! | `acquire(timeout=t)` | `lock_timeout(t)` | `Err(Timeout)`; on the monotonic clock |
+//! | `release()` | dropping the guard | none too many, none by somebody else |
+//! | a holder that is killed | everybody hangs | ≠ everybody is told |
+//! | sent only while a process starts | sent at any time: by name, ticket, queue or pipe | |
+//!
+//! # Why not pthread's mutexes
+//!
+//! They can be shared and, with `robust`, survive a death. What made this crate build its own, each reproduced by
+//! `cargo run -p ipc-sync --example why_not_pthread`:
+//!
+//! 1. A robust mutex keeps pointers *inside* the mutex. A peer that rewrites 16 shared bytes makes another process's `unlock`
+//!    store a value of the peer's choice at an address of its choice, in private memory.
+//! 2. Unlocked once after a death without `pthread_mutex_consistent`, it is not recoverable for ever. Here the mark stays until
+//!    somebody has repaired the data, and anybody can.
+//! 3. Of the locks that one thread holds, the kernel gives back 2048; the rest are held for ever.
+//! 4. Without `robust` the dead hold for ever.
+//!
+//! Nor does it tell who died, whether the data was touched at all, or how long it has been waited for; its time-outs follow the
+//! wall clock; and in two PID namespaces it takes two processes for one.
 
 #[cfg(ipc_loom)]
 pub mod count;
