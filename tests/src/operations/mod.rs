@@ -13,6 +13,7 @@
 //! | event     | Event                                                         |
 //! | directory | objects in a segment: create, open, attach                    |
 //! | segment   | segments: create, open, unlink, attach, leave                 |
+//! | lifetime  | names that go with their last member; segments in files       |
 //! | queue     | queues and their endpoints                                    |
 
 mod array;
@@ -21,6 +22,7 @@ mod count;
 mod directory;
 mod event;
 mod ledger;
+mod lifetime;
 mod lock;
 mod lock_all;
 mod locked;
@@ -53,6 +55,7 @@ pub fn all() -> Registry {
     event::register(&mut registry);
     directory::register(&mut registry);
     segment::register(&mut registry);
+    lifetime::register(&mut registry);
     queue::register(&mut registry);
     registry
 }
