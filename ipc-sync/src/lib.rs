@@ -10,6 +10,8 @@
 //! ```
 
 #[cfg(not(ipc_loom))]
+pub mod inspect;
+#[cfg(not(ipc_loom))]
 mod lock;
 #[cfg(not(ipc_loom))]
 mod lock_all;
