@@ -33,7 +33,8 @@ fn main() -> Result<(), Error> {
 
     header("one more process", ["bytes", "", "", ""]);
     let with = |rows| Segment::options().members(rows).anonymous(4096).map(|segment| segment.len_bytes());
-    let row = (with(1064)? - with(64)?) / 1000;
+    // A whole number of pages.
+    let row = (with(1088)? - with(64)?) / 1024;
     line("a member row, reserved by .members(n)", [row.to_string(), String::new(), String::new(), String::new()]);
     Ok(())
 }
