@@ -87,6 +87,8 @@ pub mod event;
 #[cfg(not(ipc_loom))]
 mod event;
 #[cfg(not(ipc_loom))]
+pub mod inspect;
+#[cfg(not(ipc_loom))]
 mod lock;
 #[cfg(not(ipc_loom))]
 mod lock_all;
