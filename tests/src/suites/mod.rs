@@ -1,6 +1,9 @@
 //! Conformance suites: what every type of a family must do, in every placement. Ids are those of SEMANTICS.
 
+pub mod count;
+pub mod event;
 pub mod locked;
 pub mod queue;
 pub mod rlock;
 pub mod rwlock;
+pub mod semaphore;
