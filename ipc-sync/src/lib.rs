@@ -9,13 +9,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod barrier;
+pub mod condition;
+#[cfg(not(ipc_loom))]
 mod lock;
+pub mod once;
 
 #[doc(hidden)]
 pub use ipc_core::__private;
 pub use ipc_core::__private::plain_via_sync as plain;
+#[cfg(not(ipc_loom))]
 #[doc(no_inline)]
 pub use ipc_core::raw::Guard;
 #[doc(no_inline)]
-pub use ipc_core::{Cause, Deadline, Error, ErrorKind, LockError, Plain, Segment, SegmentOptions, Ticket};
+pub use ipc_core::{Cause, Deadline, Error, ErrorKind, LockError, Plain};
+#[cfg(not(ipc_loom))]
+#[doc(no_inline)]
+pub use ipc_core::{Segment, SegmentOptions, Ticket};
+#[cfg(not(ipc_loom))]
 pub use lock::Lock;
