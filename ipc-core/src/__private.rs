@@ -5,6 +5,8 @@
 
 pub use crate::plain::{Field, Plain, Schema};
 pub use ipc_core_macros::{plain_via_process, plain_via_queue, plain_via_sync};
+#[cfg(feature = "serde")]
+pub use serde;
 pub use zerocopy;
 
 use std::ops::Range;

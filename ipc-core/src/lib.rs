@@ -63,7 +63,8 @@
 //!
 //! # Build your own
 //!
-//! [`raw`] holds the parts: the crash-aware lock word, the event count, objects, owners and verdicts.
+//! [`raw`] holds the parts: the crash-aware lock word, the event count, objects, owners and verdicts. [`raw::State`] says how a
+//! new primitive is written.
 
 #[cfg(not(ipc_loom))]
 #[macro_use]
@@ -87,7 +88,10 @@ mod sys;
 pub mod transport;
 
 #[cfg(not(ipc_loom))]
-pub use cell::{Array, ArrayError, AtomicArray, AtomicPlain, AtomicValue, Value};
+pub use cell::{
+    Array, ArrayError, ArrayHead, ArrayState, AtomicArray, AtomicArrayHead, AtomicArrayState, AtomicPlain, AtomicState,
+    AtomicValue, Value, ValueState,
+};
 pub use deadline::Deadline;
 pub use error::{Corrupt, Error, ErrorKind, MemberError, NameProblem};
 #[cfg(not(ipc_loom))]

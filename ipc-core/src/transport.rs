@@ -19,7 +19,7 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::layout::entry::Kind;
-use crate::raw::Object;
+use crate::raw::{Object, Placed, State};
 use crate::{MemberError, Segment};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cell::RefCell;
@@ -167,6 +167,17 @@ pub fn deserialize_object<'de, D: Deserializer<'de>>(
     let attached =
         unpack(wire.piece as usize).and_then(|segment| Arrived { segment, offset: wire.offset }.claim(kind, schema));
     attached.map_err(|error| serde::de::Error::custom(remember(error)))
+}
+
+/// Serialises what a handle has inside; to be called from the handle's `Serialize`.
+pub fn serialize_placed<T: State, S: Serializer>(placed: &Placed<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    serialize_object(placed.object(), serializer)
+}
+
+/// Deserialises what a handle has inside; to be called from the handle's `Deserialize`.
+pub fn deserialize_placed<'de, T: State, D: Deserializer<'de>>(deserializer: D) -> Result<Placed<T>, D::Error> {
+    let object = deserialize_object(deserializer, T::KIND, &T::ELEMENT.text())?;
+    Placed::claim(object).map_err(|error| serde::de::Error::custom(remember(error)))
 }
 
 /// Keeps an error for [`take_error`]; for the `Serialize` and `Deserialize` of handles that can fail in further ways.

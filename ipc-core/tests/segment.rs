@@ -244,7 +244,7 @@ fn a_body_of_a_page_is_not_believed_at_a_line() {
     let body_at = entry_of(&value) + 56;
     store(&segment, body_at, load(&segment, body_at) - 64);
     let error = Value::<Page>::open_in(&segment, "v").unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Corrupt(c) if c.what == "size of a Value"), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Corrupt(c) if c.what == "size of an object"), "{error}");
 }
 
 #[test]

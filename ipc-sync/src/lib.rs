@@ -27,4 +27,4 @@ pub use ipc_core::{Cause, Deadline, Error, ErrorKind, LockError, Plain};
 #[doc(no_inline)]
 pub use ipc_core::{Segment, SegmentOptions, Ticket};
 #[cfg(not(ipc_loom))]
-pub use lock::Lock;
+pub use lock::{Lock, LockState};

@@ -10,12 +10,9 @@
 //! The word, the steps, the states and what is left by a death at each step are those of [`LockLine`], which `Value` and
 //! `Array` use too; this file only gives it a name and data of its own.
 
-use ipc_core::raw::{Blueprint, Kind, LockLine, Object, Place, RawLock, store_plain};
-use ipc_core::{Corrupt, Error, ErrorKind, Plain, Segment, SegmentOptions};
-use std::alloc::Layout;
+use ipc_core::raw::{Kind, LockLine, Placed, PlainCell, RawLock, State, View};
+use ipc_core::{Plain, Schema};
 use std::fmt;
-use std::marker::PhantomData;
-use std::ptr::NonNull;
 
 /// The process-shared mutex: mutual exclusion between threads of any processes, with or without data inside.
 ///
@@ -56,124 +53,64 @@ use std::ptr::NonNull;
 /// ```
 #[doc(alias = "Mutex")]
 pub struct Lock<T: Plain = ()> {
-    object: Object,
-    line: NonNull<LockLine>,
-    marker: PhantomData<T>,
+    placed: Placed<LockState<T>>,
 }
 
-// SAFETY: the pointer leads into the segment that `object` keeps mapped; the data is Plain, hence Send, and reached under
-// the lock only.
-unsafe impl<T: Plain> Send for Lock<T> {}
-// SAFETY: as for `Send`: the lock serialises all access.
-unsafe impl<T: Plain> Sync for Lock<T> {}
+/// A [`Lock`] in shared memory: a field of a `#[shared]` struct. At first it is free, and its data zero.
+#[repr(C)]
+pub struct LockState<T: Plain = ()> {
+    line: LockLine,
+    data: PlainCell<T>,
+}
+
+// SAFETY: 1. a line and a cell of a plain value. 2. the type of the data is all there is to tell. 3. not for all types: a
+// segment refuses the rest.
+unsafe impl<T: Plain> State for LockState<T> {
+    const KIND: Kind = Kind::LOCK;
+    const ELEMENT: Schema = T::SCHEMA;
+    type Init = T;
+    type Tail = ();
+    type Handle = Lock<T>;
+
+    fn init(new: View<'_, Self>, data: Option<&T>) {
+        new.line.init();
+        if let Some(&data) = data {
+            // SAFETY: nobody else has it yet.
+            unsafe { new.data.store(data) };
+        }
+    }
+
+    fn handle(placed: Placed<Self>) -> Lock<T> {
+        Lock { placed }
+    }
+}
+
+ipc_core::handle!(Lock<T: Plain> of LockState<T>, "a lock over data"; new(data: T) => &data);
 
 impl<T: Plain> Lock<T> {
-    const KIND: Kind = Kind::LOCK;
-    const ALIGN: usize =
-        if align_of::<T>() > align_of::<LockLine>() { align_of::<T>() } else { align_of::<LockLine>() };
-    const DATA_AT: usize = size_of::<LockLine>().next_multiple_of(Self::ALIGN);
-    const BYTES: usize = Self::DATA_AT + size_of::<T>();
-
-    /// A lock in an anonymous segment of its own.
-    ///
-    /// # Errors
-    /// As [`Segment::new`].
-    pub fn new(data: T) -> Result<Self, Error> {
-        Self::place(Place::New, data, &SegmentOptions::default())
-    }
-
-    /// A lock with a name, which must be free. [`Segment::unlink`] removes the name.
-    ///
-    /// # Errors
-    /// As [`Segment::create`].
-    pub fn create(name: &str, data: T) -> Result<Self, Error> {
-        Self::place(Place::Create(name), data, &SegmentOptions::default())
-    }
-
-    /// The lock that somebody created under this name.
-    ///
-    /// # Errors
-    /// As [`Segment::open`]; `WrongKind` and `WrongType` if the name belongs to something else.
-    pub fn open(name: &str) -> Result<Self, Error> {
-        Self::claim(Object::open(Place::Open(name), Self::KIND, &Self::schema())?)
-    }
-
-    /// Opens the lock of this name, or creates it with `data`; of several who try at once, one creates.
-    pub fn open_or_create(name: &str, data: T) -> Result<Self, Error> {
-        Self::place(Place::OpenOrCreate(name), data, &SegmentOptions::default())
-    }
-
-    /// An unnamed lock in this segment: no system call.
-    ///
-    /// # Errors
-    /// `NoSpace` if the segment is full.
-    pub fn new_in(segment: &Segment, data: T) -> Result<Self, Error> {
-        Self::place(Place::NewIn(segment), data, &SegmentOptions::default())
-    }
-
-    /// A lock under a name of this segment, which must be free.
-    pub fn create_in(segment: &Segment, name: &str, data: T) -> Result<Self, Error> {
-        Self::place(Place::CreateIn(segment, name), data, &SegmentOptions::default())
-    }
-
-    /// The lock under this name of this segment.
-    pub fn open_in(segment: &Segment, name: &str) -> Result<Self, Error> {
-        Self::claim(Object::open(Place::OpenIn(segment, name), Self::KIND, &Self::schema())?)
-    }
-
-    /// Creates or opens as `place` says, with choices for a new segment.
-    pub fn place(place: Place<'_>, data: T, options: &SegmentOptions) -> Result<Self, Error> {
-        let init = |body: NonNull<u8>| {
-            // SAFETY: the body begins with the line, aligned to 64.
-            unsafe { body.cast::<LockLine>().write(LockLine::new()) };
-            // SAFETY: the body is BYTES long.
-            let place = unsafe { body.add(Self::DATA_AT) }.cast::<T>();
-            // SAFETY: inside the body, aligned by DATA_AT; nobody else has the object yet.
-            unsafe { store_plain(place.as_ptr(), data) };
-        };
-        let plan =
-            Blueprint { kind: Self::KIND, schema: Self::schema(), count: 1, layout: Self::layout()?, init: &init };
-        Self::claim(Object::place(place, &plan, options)?)
-    }
-
     ipc_core::lock_verbs!(T);
 
     #[inline]
     fn line(&self) -> &LockLine {
-        // SAFETY: `claim` has checked that a whole body lies here; the line is atomics only; `object` keeps the mapping.
-        unsafe { self.line.as_ref() }
+        &self.placed.line
     }
 
     #[inline]
     fn raw(&self) -> RawLock<'_, T> {
-        // SAFETY: the body is BYTES long, as `claim` has checked.
-        let data = unsafe { self.line.byte_add(Self::DATA_AT) }.cast::<T>();
         // SAFETY: 1. in the mapping, aligned, any bytes are a T. 2. only this file touches it, under the line.
-        unsafe { RawLock::new(self.line(), self.object.segment(), data) }
-    }
-
-    fn layout() -> Result<Layout, Error> {
-        Layout::from_size_align(Self::BYTES, Self::ALIGN)
-            .map_err(|_| ErrorKind::OutOfMemory { bytes: Self::BYTES as u64 }.into())
-    }
-
-    fn schema() -> std::borrow::Cow<'static, str> {
-        T::SCHEMA.text()
-    }
-
-    fn claim(object: Object) -> Result<Self, Error> {
-        if !object.holds(Self::layout()?) || object.count() != 1 {
-            return Err(Corrupt { what: "size of a Lock", found: object.len() as u64 }.into());
-        }
-        Ok(Self { line: object.body().cast(), object, marker: PhantomData })
+        unsafe { RawLock::new(self.line(), self.placed.segment(), self.placed.data.get()) }
     }
 }
-
-ipc_core::object_handle!(Lock<T: Plain>);
 
 /// Never waits: shows who holds it, not the data.
 impl<T: Plain> fmt::Debug for Lock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lock").field("type", &Self::schema()).field("lock", self.line()).finish()
+        f.debug_struct("Lock").field("type", &T::SCHEMA).field("lock", self.line()).finish()
+    }
+}
+
+impl<T: Plain> fmt::Debug for LockState<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockState").field("type", &T::SCHEMA).field("lock", &self.line).finish()
     }
 }

@@ -8,6 +8,7 @@
 //! | [`child`]    | forked children that are reaped whatever happens; steps over pipes                       |
 //! | [`page`], [`view`] | shared memory for tests; a look at a segment's bytes                               |
 //! | [`unique`], [`leaks`], [`watchdog`] | names that go away, a guard against leaks, a bound on hangs       |
+//! | [`workers`]  | pieces of work on all processors, in forked children                                     |
 //!
 //! The program `crashpoints` kills every registered operation everywhere and prints the table.
 
@@ -25,3 +26,4 @@ pub mod suites;
 pub mod unique;
 pub mod view;
 pub mod watchdog;
+pub mod workers;

@@ -5,7 +5,12 @@ use std::num::NonZeroUsize;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use nix::unistd::ftruncate;
+
+/// The name of pages that are no part of the object under test.
+pub const BOOKS: &str = "books-of-a-test";
 
 /// A `T` that stays shared across fork: ledgers, counters, step signals of tests.
 #[derive(Debug)]
@@ -23,18 +28,35 @@ impl<T: Sync> Page<T> {
     const NO_DROP: () = assert!(!std::mem::needs_drop::<T>(), "nobody would drop a value that several processes share");
     const BYTES: NonZeroUsize = NonZeroUsize::new(if size_of::<T>() == 0 { 1 } else { size_of::<T>() }).unwrap();
 
+    const ACCESS: ProtFlags = ProtFlags::PROT_READ.union(ProtFlags::PROT_WRITE);
+
     /// Maps memory and puts `value` there.
     ///
     /// # Panics
     /// If there is no memory.
     pub fn new(value: T) -> Self {
+        // SAFETY: a fresh anonymous mapping, at no address in particular, replaces nothing.
+        let memory = unsafe { mmap_anonymous(None, Self::BYTES, Self::ACCESS, MapFlags::MAP_SHARED) };
+        Self::holding(memory.expect("shared memory for a test page").cast(), value)
+    }
+
+    /// The same for what a test writes down about the object under test, under a name by which a tracer knows it: the object
+    /// knows nothing of it.
+    ///
+    /// # Panics
+    /// If there is no memory.
+    pub fn books(value: T) -> Self {
+        let file = memfd_create(BOOKS, MFdFlags::MFD_CLOEXEC).expect("a file for a test page");
+        ftruncate(&file, Self::BYTES.get() as i64).expect("memory for a test page");
+        // SAFETY: a fresh mapping, at no address in particular, replaces nothing.
+        let memory = unsafe { mmap(None, Self::BYTES, Self::ACCESS, MapFlags::MAP_SHARED, &file, 0) };
+        Self::holding(memory.expect("shared memory for a test page").cast(), value)
+    }
+
+    /// `memory` is a fresh mapping of BYTES.
+    fn holding(memory: NonNull<T>, value: T) -> Self {
         let () = Self::NO_DROP;
         const { assert!(align_of::<T>() <= 4096) };
-        // SAFETY: a fresh anonymous mapping, at no address in particular, replaces nothing.
-        let memory = unsafe {
-            mmap_anonymous(None, Self::BYTES, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED)
-        };
-        let memory = memory.expect("shared memory for a test page").cast::<T>();
         // SAFETY: fresh, writable, large enough, page-aligned, and nobody else knows it yet.
         unsafe { memory.write(value) };
         Self { value: memory, _owns: PhantomData }

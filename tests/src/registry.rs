@@ -130,8 +130,17 @@ impl<C> Object<C> {
 }
 
 /// Longer operations (a slow path that asks whether somebody lives has thousands of instructions) are killed at every
-/// instruction when alone, and after others at every change.
-const DENSE_IN_COMBINATION: usize = 400;
+/// instruction when alone, unless it shall be quick, and after others at every change.
+const LONG: usize = 400;
+
+/// How much is tried at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// How long a survivor may take before it hangs.
+    pub bound: Duration,
+    /// Whether long operations are killed at every change that survivors can see, instead of at every instruction.
+    pub quick: bool,
+}
 
 /// An object of any type.
 pub trait Subject {
@@ -142,7 +151,7 @@ pub trait Subject {
     /// Whether it can be tried beside a peer.
     fn has_memory(&self) -> bool;
     /// Kills one operation in one mode everywhere.
-    fn sweep(&self, operation: usize, mode: Mode, bound: Duration) -> Result<Report, StepError>;
+    fn sweep(&self, operation: usize, mode: Mode, effort: Effort) -> Result<Report, StepError>;
 }
 
 impl<C> Subject for Object<C> {
@@ -158,7 +167,7 @@ impl<C> Subject for Object<C> {
         self.memory.is_some()
     }
 
-    fn sweep(&self, operation: usize, mode: Mode, bound: Duration) -> Result<Report, StepError> {
+    fn sweep(&self, operation: usize, mode: Mode, Effort { bound, quick }: Effort) -> Result<Report, StepError> {
         let Operation { entry, setup, run } = &self.operations[operation];
         let before = match mode {
             Mode::After(other) => Some(self.operations[other].run),
@@ -170,7 +179,7 @@ impl<C> Subject for Object<C> {
         };
         let memory = self.memory.as_ref();
         let patience = if peer.is_some() { Duration::from_millis(5) } else { bound };
-        let dense = if before.is_some() { DENSE_IN_COMBINATION } else { usize::MAX };
+        let dense = if before.is_some() || quick { LONG } else { usize::MAX };
         let violations = if entry.control.is_some() { 1 } else { Limits::default().violations };
         Sweep {
             setup: &setup.unwrap_or(self.setup),

@@ -7,6 +7,7 @@
 use ipc_tests::page::Page;
 use ipc_tests::refuse::refuse;
 use ipc_tests::step::{At, Fate, Fault, Limits, Peer, StepError, Sweep, Victim, Violation, judge, kill_everywhere};
+use ipc_tests::workers::on_all_processors;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -34,6 +35,8 @@ fn main() {
         ("a_refused_trace_is_an_error", a_refused_trace_is_an_error),
         ("a_second_thread_is_an_error", a_second_thread_is_an_error),
         ("a_dead_tracer_leaves_no_victim", a_dead_tracer_leaves_no_victim),
+        ("all_processors_share_the_work", all_processors_share_the_work),
+        ("a_worker_that_dies_is_an_error", a_worker_that_dies_is_an_error),
         ("nothing_is_left_behind", nothing_is_left_behind),
     ];
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
@@ -363,6 +366,25 @@ fn a_dead_tracer_leaves_no_victim() {
     assert!(matches!(waitpid(tracer, None), Ok(WaitStatus::Signaled(_, Signal::SIGKILL, _))));
     let victim = Pid::from_raw(pid[0].load(SeqCst) as i32);
     assert!(matches!(waitpid(victim, None), Ok(WaitStatus::Signaled(_, Signal::SIGKILL, _))));
+}
+
+fn all_processors_share_the_work() {
+    let mut results = Vec::new();
+    on_all_processors(100, |n| (n, vec![7; n]), |n, result| results.push((n, result))).unwrap();
+    assert_eq!(results, (0..100).map(|n| (n, (n, vec![7; n]))).collect::<Vec<_>>(), "in order, each once");
+    on_all_processors(0, |_| (), |_, ()| unreachable!("there was nothing to do")).unwrap();
+}
+
+fn a_worker_that_dies_is_an_error() {
+    let mut done = Vec::new();
+    let work = |n| {
+        if n == 5 {
+            kill(Pid::this(), Signal::SIGKILL).unwrap()
+        }
+    };
+    let worked = on_all_processors(50, work, |n, ()| done.push(n));
+    assert!(worked.is_err());
+    assert_eq!(done, [0, 1, 2, 3, 4], "what was done before it");
 }
 
 fn nothing_is_left_behind() {

@@ -5,19 +5,17 @@
 //! | offset              | type     | name     |
 //! |---------------------|----------|----------|
 //! | 0                   | LockLine | line     |
-//! | 64, aligned for T   | T × len  | elements |
+//! | 64, aligned for T   | T × len  | elements, the tail |
 //!
-//! The length is the object's count, copied into the handle when it attaches.
+//! The length is the object's count, copied into the handle when it attaches; in a shared struct it is part of the type.
 //!
 //! An element of one machine word is replaced by one store, which does not mark the data; anything larger is written in
 //! place behind the dirty mark, and a death in the middle is told, see [`LockLine`].
 
-use crate::error::{Corrupt, Error, ErrorKind};
+use crate::error::Error;
 use crate::plain::{load_plain, store_plain};
-use crate::raw::{Blueprint, Guard, Kind, LockLine, Object, Place, RawLock};
-use crate::{Deadline, LockError, Plain, Segment, SegmentOptions};
-use std::alloc::Layout;
-use std::borrow::Cow;
+use crate::raw::{Fixed, Guard, Kind, LockLine, Placed, PlainCell, RawLock, State, View};
+use crate::{Deadline, LockError, Plain, Schema};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -47,17 +45,42 @@ use std::ptr::NonNull;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Array<T: Plain> {
-    object: Object,
-    line: NonNull<LockLine>,
-    len: usize,
+    placed: Placed<ArrayHead<T>>,
+}
+
+/// An [`Array`] of `N` in shared memory: a field of a `#[shared]` struct. At first its elements are zero.
+pub type ArrayState<T, const N: usize> = Fixed<ArrayHead<T>, N>;
+
+/// What the elements of an [`Array`] follow.
+#[repr(C)]
+pub struct ArrayHead<T: Plain> {
+    line: LockLine,
     marker: PhantomData<T>,
 }
 
-// SAFETY: the pointer leads into the segment that `object` keeps mapped; elements are Plain, hence Send, and reached under
-// the lock only.
-unsafe impl<T: Plain> Send for Array<T> {}
-// SAFETY: as for `Send`: the lock serialises all access.
-unsafe impl<T: Plain> Sync for Array<T> {}
+// SAFETY: 1. a line; the tail is cells of plain values. 2. the type of the elements is all there is to tell, beside their
+// number. 3. not for all types: a segment refuses the rest.
+unsafe impl<T: Plain> State for ArrayHead<T> {
+    const KIND: Kind = Kind::ARRAY;
+    const ELEMENT: Schema = T::SCHEMA;
+    type Init = usize;
+    type Tail = PlainCell<T>;
+    type Handle = Array<T>;
+
+    fn len(len: &usize, _members: u32) -> Result<usize, Error> {
+        Ok(*len)
+    }
+
+    fn init(new: View<'_, Self>, _len: Option<&usize>) {
+        new.line.init();
+    }
+
+    fn handle(placed: Placed<Self>) -> Array<T> {
+        Array { placed }
+    }
+}
+
+handle!(tailed Array<T: Plain> of ArrayHead<T>, "an array of `len` zeroed elements"; new(len: usize) => &len);
 
 /// Why an access to an [`Array`] failed.
 #[non_exhaustive]
@@ -79,71 +102,29 @@ pub enum ArrayError {
 }
 
 impl<T: Plain> Array<T> {
-    const KIND: Kind = Kind::ARRAY;
-    const ALIGN: usize =
-        if align_of::<T>() > align_of::<LockLine>() { align_of::<T>() } else { align_of::<LockLine>() };
-    const FIRST_AT: usize = size_of::<LockLine>().next_multiple_of(Self::ALIGN);
     const ONE_WORD: bool = size_of::<T>() == align_of::<T>() && size_of::<T>() <= 8;
 
-    /// `len` zeroed elements in an anonymous segment of their own.
-    ///
-    /// # Errors
-    /// As [`Segment::new`].
-    pub fn new(len: usize) -> Result<Self, Error> {
-        Self::place(Place::New, len, &SegmentOptions::default())
-    }
-
     /// The elements of a slice in an anonymous segment of their own.
-    pub fn from_slice(elements: &[T]) -> Result<Self, Error> {
-        Self::filled(Place::New, elements.len(), Some(elements), &SegmentOptions::default())
-    }
-
-    /// `len` zeroed elements with a name, which must be free. [`Segment::unlink`] removes the name.
-    pub fn create(name: &str, len: usize) -> Result<Self, Error> {
-        Self::place(Place::Create(name), len, &SegmentOptions::default())
-    }
-
-    /// The array that somebody created under this name, whatever its length.
     ///
     /// # Errors
-    /// As [`Segment::open`]; `WrongKind` and `WrongType` if the name belongs to something else.
-    pub fn open(name: &str) -> Result<Self, Error> {
-        Self::claim(Object::open(Place::Open(name), Self::KIND, &Self::schema())?)
-    }
-
-    /// Opens the array of this name, whatever its length, or creates it with `len` zeroed elements.
-    pub fn open_or_create(name: &str, len: usize) -> Result<Self, Error> {
-        Self::place(Place::OpenOrCreate(name), len, &SegmentOptions::default())
-    }
-
-    /// `len` zeroed elements, unnamed, in this segment: no system call.
-    pub fn new_in(segment: &Segment, len: usize) -> Result<Self, Error> {
-        Self::place(Place::NewIn(segment), len, &SegmentOptions::default())
-    }
-
-    /// `len` zeroed elements under a name of this segment, which must be free.
-    pub fn create_in(segment: &Segment, name: &str, len: usize) -> Result<Self, Error> {
-        Self::place(Place::CreateIn(segment, name), len, &SegmentOptions::default())
-    }
-
-    /// The array under this name of this segment.
-    pub fn open_in(segment: &Segment, name: &str) -> Result<Self, Error> {
-        Self::claim(Object::open(Place::OpenIn(segment, name), Self::KIND, &Self::schema())?)
-    }
-
-    /// Creates or opens as `place` says, with choices for a new segment.
-    pub fn place(place: Place<'_>, len: usize, options: &SegmentOptions) -> Result<Self, Error> {
-        Self::filled(place, len, None, options)
+    /// As [`Segment::new`](crate::Segment::new).
+    pub fn from_slice(elements: &[T]) -> Result<Self, Error> {
+        let array = Self::new(elements.len())?;
+        for (cell, &value) in array.placed.tail().iter().zip(elements) {
+            // SAFETY: nobody else has it yet.
+            unsafe { cell.store(value) };
+        }
+        Ok(array)
     }
 
     /// How many elements there are.
     pub fn len(&self) -> usize {
-        self.len
+        self.placed.tail().len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// A copy of one element.
@@ -180,7 +161,7 @@ impl<T: Plain> Array<T> {
 
     /// A copy of all elements, taken at once.
     pub fn to_vec(&self) -> Result<Vec<T>, ArrayError> {
-        self.read(0..self.len)
+        self.read(0..self.len())
     }
 
     /// A copy of some elements, taken at once.
@@ -218,86 +199,41 @@ impl<T: Plain> Array<T> {
 
     /// Where an element lies; the caller has checked the index.
     fn element(&self, guard: &Guard<'_, [T]>, index: usize) -> *mut T {
-        debug_assert!(index < self.len);
+        debug_assert!(index < self.len());
         Guard::data(guard).cast::<T>().as_ptr().wrapping_add(index)
     }
 
     fn check(&self, range: Range<usize>) -> Result<(), ArrayError> {
-        if range.start <= range.end && range.end <= self.len {
+        if range.start <= range.end && range.end <= self.len() {
             return Ok(());
         }
-        Err(ArrayError::OutOfRange { start: range.start, end: range.end, len: self.len })
+        Err(ArrayError::OutOfRange { start: range.start, end: range.end, len: self.len() })
     }
 
     #[inline]
     fn line(&self) -> &LockLine {
-        // SAFETY: `claim` has checked that a whole body lies here; the line is atomics only; `object` keeps the mapping.
-        unsafe { self.line.as_ref() }
+        &self.placed.line
     }
 
     #[inline]
     fn raw(&self) -> RawLock<'_, [T]> {
-        // SAFETY: the body is longer than FIRST_AT.
-        let first = unsafe { self.line.byte_add(Self::FIRST_AT) }.cast::<T>();
-        let elements = NonNull::slice_from_raw_parts(first, self.len);
-        // SAFETY: 1. `claim` has checked that all elements lie in the body; any bytes are a T. 2. only this file touches
-        // them, under the line.
-        unsafe { RawLock::new(self.line(), self.object.segment(), elements) }
-    }
-
-    fn filled(place: Place<'_>, len: usize, elements: Option<&[T]>, options: &SegmentOptions) -> Result<Self, Error> {
-        let init = |body: NonNull<u8>| {
-            // SAFETY: the body begins with the line, aligned to 64.
-            unsafe { body.cast::<LockLine>().write(LockLine::new()) };
-            for (index, &value) in elements.unwrap_or_default().iter().enumerate() {
-                let element = body.as_ptr().wrapping_add(Self::FIRST_AT).cast::<T>().wrapping_add(index);
-                // SAFETY: the layout has room for all of them; nobody else has the object yet.
-                unsafe { store_plain(element, value) };
-            }
-        };
-        let plan = Blueprint {
-            kind: Self::KIND,
-            schema: Self::schema(),
-            count: len as u64,
-            layout: Self::layout(len)?,
-            init: &init,
-        };
-        Self::claim(Object::place(place, &plan, options)?)
-    }
-
-    fn layout(len: usize) -> Result<Layout, Error> {
-        size_of::<T>()
-            .checked_mul(len)
-            .and_then(|bytes| bytes.checked_add(Self::FIRST_AT))
-            .and_then(|bytes| Layout::from_size_align(bytes, Self::ALIGN).ok())
-            .ok_or_else(|| {
-                let bytes = (len as u64).saturating_mul(size_of::<T>() as u64);
-                ErrorKind::OutOfMemory { bytes }.into()
-            })
-    }
-
-    fn schema() -> Cow<'static, str> {
-        T::SCHEMA.text()
-    }
-
-    fn claim(object: Object) -> Result<Self, Error> {
-        let fits = usize::try_from(object.count())
-            .ok()
-            .filter(|&len| Self::layout(len).is_ok_and(|layout| object.holds(layout)));
-        let len = fits.ok_or(Corrupt { what: "length of an Array", found: object.count() })?;
-        Ok(Self { line: object.body().cast(), object, len, marker: PhantomData })
+        let tail = NonNull::from(self.placed.tail());
+        let elements = NonNull::slice_from_raw_parts(tail.cast::<T>(), tail.len());
+        // SAFETY: 1. all of the tail lies in the mapping, a cell is laid out as its value, any bytes are a T. 2. only this
+        // file touches them, under the line.
+        unsafe { RawLock::new(self.line(), self.placed.segment(), elements) }
     }
 }
-
-object_handle!(Array<T: Plain>);
 
 /// Never waits: shows who holds it, not the elements.
 impl<T: Plain> fmt::Debug for Array<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Array")
-            .field("type", &Self::schema())
-            .field("len", &self.len)
-            .field("lock", self.line())
-            .finish()
+        f.debug_struct("Array").field("type", &T::SCHEMA).field("len", &self.len()).field("lock", self.line()).finish()
+    }
+}
+
+impl<T: Plain> fmt::Debug for ArrayHead<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ArrayHead").field("type", &T::SCHEMA).field("lock", &self.line).finish()
     }
 }

@@ -6,6 +6,6 @@ mod array;
 mod atomic;
 mod value;
 
-pub use array::{Array, ArrayError};
-pub use atomic::{AtomicArray, AtomicPlain, AtomicValue};
-pub use value::Value;
+pub use array::{Array, ArrayError, ArrayHead, ArrayState};
+pub use atomic::{AtomicArray, AtomicArrayHead, AtomicArrayState, AtomicPlain, AtomicState, AtomicValue};
+pub use value::{Value, ValueState};

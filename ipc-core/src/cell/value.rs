@@ -2,16 +2,16 @@
 //!
 //! # Memory
 //!
-//! | offset       | type      | name    | present                                            |
-//! |--------------|-----------|---------|----------------------------------------------------|
-//! | 0            | LockLine  | line    | always                                             |
-//! | 64           | T         | data    | if T is one machine word: size = alignment ≤ 8      |
-//! | 64           | u32       | current | otherwise: 1 or 2                                  |
-//! | then aligned | T, T      | copies  | otherwise                                          |
+//! | offset            | type      | name    | written by                                              |
+//! |-------------------|-----------|---------|---------------------------------------------------------|
+//! | 0                 | LockLine  | line    | see there                                               |
+//! | 64                | u32       | current | the holder, step 2: 1 or 2, the copy that counts        |
+//! | 72 or as T needs  | T         | first   | the holder                                              |
+//! | behind it         | T         | second  | the holder; never, if T is one machine word             |
 //!
 //! # Replacing a value: steps, under the lock
 //!
-//! One word: **1** one store. Otherwise: **1** the copy that is not current is written, **2** `current` names it.
+//! One word (size = alignment ≤ 8): **1** one store to the first. Otherwise: **1** the copy that is not current is written, **2** `current` names it.
 //! `set` and `update` never mark the data: whoever dies, the others see the old value or the new, whole.
 //!
 //! | dies after  | is left                              | test                                   |
@@ -21,15 +21,12 @@
 //!
 //! Through the guard of `lock`, data is written in place; a death in the middle is told, see [`LockLine`].
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Corrupt;
 use crate::plain::{load_plain, store_plain};
-use crate::raw::{Blueprint, Guard, Kind, LockLine, Object, Place, RawLock};
+use crate::raw::{Guard, Kind, LockLine, Placed, PlainCell, RawLock, State, View};
 use crate::shim::{self, AtomicU32, Ordering};
-use crate::{Deadline, LockError, Plain, Segment, SegmentOptions};
-use std::alloc::Layout;
-use std::borrow::Cow;
+use crate::{Deadline, LockError, Plain, Schema};
 use std::fmt;
-use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 /// One value that processes share, reached only under its lock.
@@ -55,88 +52,56 @@ use std::ptr::NonNull;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Value<T: Plain> {
-    object: Object,
-    line: NonNull<LockLine>,
-    marker: PhantomData<T>,
+    placed: Placed<ValueState<T>>,
 }
 
-// SAFETY: the pointer leads into the segment that `object` keeps mapped; the data is Plain, hence Send, and reached under
-// the lock only.
-unsafe impl<T: Plain> Send for Value<T> {}
-// SAFETY: as for `Send`: the lock serialises all access.
-unsafe impl<T: Plain> Sync for Value<T> {}
+/// A [`Value`] in shared memory: a field of a `#[shared]` struct. At first it is zero.
+#[repr(C)]
+pub struct ValueState<T: Plain> {
+    line: LockLine,
+    current: AtomicU32,
+    copies: [Copied<T>; 2],
+}
+
+/// Copies are moved by words of 8 bytes.
+#[repr(C, align(8))]
+struct Copied<T: Plain>(PlainCell<T>);
+
+// SAFETY: 1. a line, an atomic and cells of plain values. 2. the type of the value is all there is to tell. 3. not for all
+// types: a segment refuses the rest.
+unsafe impl<T: Plain> State for ValueState<T> {
+    const KIND: Kind = Kind::VALUE;
+    const ELEMENT: Schema = T::SCHEMA;
+    type Init = T;
+    type Tail = ();
+    type Handle = Value<T>;
+
+    fn init(new: View<'_, Self>, value: Option<&T>) {
+        new.line.init();
+        new.current.store(1, Ordering::Relaxed);
+        if let Some(&value) = value {
+            // SAFETY: nobody else has it yet.
+            unsafe { new.copies[0].0.store(value) };
+        }
+    }
+
+    fn check(at: View<'_, Self>) -> Result<(), Corrupt> {
+        match at.current.load(Ordering::Relaxed) {
+            1 | 2 => Ok(()),
+            found => Err(Corrupt { what: "index of the current copy", found: found.into() }),
+        }
+    }
+
+    fn handle(placed: Placed<Self>) -> Value<T> {
+        Value { placed }
+    }
+}
+
+handle!(Value<T: Plain> of ValueState<T>, "a value"; new(value: T) => &value);
 
 impl<T: Plain> Value<T> {
-    const KIND: Kind = Kind::VALUE;
-
     /// Whether one store replaces the value.
     const ONE_WORD: bool = size_of::<T>() == 0 || (size_of::<T>() == align_of::<T>() && size_of::<T>() <= 8);
-
-    const LINE_BYTES: usize = size_of::<LockLine>();
-    const FIRST_AT: usize = if Self::ONE_WORD {
-        Self::LINE_BYTES
-    } else {
-        (Self::LINE_BYTES + size_of::<AtomicU32>()).next_multiple_of(Self::COPY_ALIGN)
-    };
-    const SECOND_AT: usize = (Self::FIRST_AT + size_of::<T>()).next_multiple_of(Self::COPY_ALIGN);
-    const COPY_ALIGN: usize = if align_of::<T>() > 8 { align_of::<T>() } else { 8 };
-    const BYTES: usize =
-        if Self::ONE_WORD { Self::FIRST_AT + size_of::<T>() } else { Self::SECOND_AT + size_of::<T>() };
-
-    /// A value in an anonymous segment of its own.
-    ///
-    /// # Errors
-    /// As [`Segment::new`].
-    pub fn new(value: T) -> Result<Self, Error> {
-        Self::place(Place::New, value, &SegmentOptions::default())
-    }
-
-    /// A value with a name, which must be free. [`Segment::unlink`] removes the name.
-    ///
-    /// # Errors
-    /// As [`Segment::create`].
-    pub fn create(name: &str, value: T) -> Result<Self, Error> {
-        Self::place(Place::Create(name), value, &SegmentOptions::default())
-    }
-
-    /// The value that somebody created under this name.
-    ///
-    /// # Errors
-    /// As [`Segment::open`]; `WrongKind` and `WrongType` if the name belongs to something else.
-    pub fn open(name: &str) -> Result<Self, Error> {
-        Self::claim(Object::open(Place::Open(name), Self::KIND, &Self::schema())?)
-    }
-
-    /// Opens the value of this name, or creates it with `value`; of several who try at once, one creates.
-    pub fn open_or_create(name: &str, value: T) -> Result<Self, Error> {
-        Self::place(Place::OpenOrCreate(name), value, &SegmentOptions::default())
-    }
-
-    /// An unnamed value in this segment: no system call.
-    ///
-    /// # Errors
-    /// `NoSpace` if the segment is full.
-    pub fn new_in(segment: &Segment, value: T) -> Result<Self, Error> {
-        Self::place(Place::NewIn(segment), value, &SegmentOptions::default())
-    }
-
-    /// A value under a name of this segment, which must be free.
-    pub fn create_in(segment: &Segment, name: &str, value: T) -> Result<Self, Error> {
-        Self::place(Place::CreateIn(segment, name), value, &SegmentOptions::default())
-    }
-
-    /// The value under this name of this segment.
-    pub fn open_in(segment: &Segment, name: &str) -> Result<Self, Error> {
-        Self::claim(Object::open(Place::OpenIn(segment, name), Self::KIND, &Self::schema())?)
-    }
-
-    /// Creates or opens as `place` says, with choices for a new segment.
-    pub fn place(place: Place<'_>, value: T, options: &SegmentOptions) -> Result<Self, Error> {
-        let init = |body: NonNull<u8>| Self::init(body, value);
-        let plan =
-            Blueprint { kind: Self::KIND, schema: Self::schema(), count: 1, layout: Self::layout()?, init: &init };
-        Self::claim(Object::place(place, &plan, options)?)
-    }
 
     /// A copy of the value.
     ///
@@ -199,83 +164,42 @@ impl<T: Plain> Value<T> {
         unsafe { store_plain(spare.as_ptr(), value) };
         shim::program_order();
         // 2. ORDERING: Relaxed: the next holder is ordered by the lock; against death program order is enough.
-        self.current().store(index, Ordering::Relaxed);
+        self.placed.current.store(index, Ordering::Relaxed);
     }
 
     #[inline]
     fn line(&self) -> &LockLine {
-        // SAFETY: `claim` has checked that a whole body lies here; the line is atomics only; `object` keeps the mapping.
-        unsafe { self.line.as_ref() }
+        &self.placed.line
     }
 
     #[inline]
     fn raw(&self) -> RawLock<'_, T> {
-        let (line, segment) = (self.line(), self.object.segment());
+        let (line, segment) = (self.line(), self.placed.segment());
         let [first, second] = self.copies();
         if Self::ONE_WORD {
             // SAFETY: 1. in the mapping, aligned, any bytes are a T. 2. only this file touches it, under the line.
             unsafe { RawLock::new(line, segment, first) }
         } else {
             // SAFETY: as above, for both.
-            unsafe { RawLock::either(line, segment, self.current(), [first, second]) }
+            unsafe { RawLock::either(line, segment, &self.placed.current, [first, second]) }
         }
-    }
-
-    /// Only where the value is kept twice.
-    #[inline]
-    fn current(&self) -> &AtomicU32 {
-        // SAFETY: without ONE_WORD the body has this word behind the line.
-        let current = unsafe { self.line.byte_add(Self::LINE_BYTES) }.cast::<AtomicU32>();
-        // SAFETY: as above; an atomic may be shared.
-        unsafe { current.as_ref() }
     }
 
     #[inline]
     fn copies(&self) -> [NonNull<T>; 2] {
-        // SAFETY: the body is BYTES long, as `claim` has checked.
-        let first = unsafe { self.line.byte_add(Self::FIRST_AT) }.cast();
-        let second_at = if Self::ONE_WORD { Self::FIRST_AT } else { Self::SECOND_AT };
-        // SAFETY: as above.
-        [first, unsafe { self.line.byte_add(second_at) }.cast()]
-    }
-
-    fn init(body: NonNull<u8>, value: T) {
-        // SAFETY: the body is BYTES long and aligned to the line's 64.
-        unsafe { body.cast::<LockLine>().write(LockLine::new()) };
-        if !Self::ONE_WORD {
-            // SAFETY: inside the body, aligned to 64.
-            let current = unsafe { body.add(Self::LINE_BYTES) }.cast::<AtomicU32>();
-            // SAFETY: as above.
-            unsafe { current.write(AtomicU32::new(1)) };
-        }
-        // SAFETY: inside the body, aligned by FIRST_AT.
-        let first = unsafe { body.add(Self::FIRST_AT) }.cast::<T>();
-        // SAFETY: nobody else has the object yet.
-        unsafe { store_plain(first.as_ptr(), value) };
-    }
-
-    fn layout() -> Result<Layout, Error> {
-        Layout::from_size_align(Self::BYTES, Self::COPY_ALIGN.max(align_of::<LockLine>()))
-            .map_err(|_| ErrorKind::OutOfMemory { bytes: Self::BYTES as u64 }.into())
-    }
-
-    fn schema() -> Cow<'static, str> {
-        T::SCHEMA.text()
-    }
-
-    fn claim(object: Object) -> Result<Self, Error> {
-        if !object.holds(Self::layout()?) || object.count() != 1 {
-            return Err(crate::Corrupt { what: "size of a Value", found: object.len() as u64 }.into());
-        }
-        Ok(Self { line: object.body().cast(), object, marker: PhantomData })
+        self.placed.copies.each_ref().map(|copy| copy.0.get())
     }
 }
-
-object_handle!(Value<T: Plain>);
 
 /// Never waits: shows who holds it, not the value.
 impl<T: Plain> fmt::Debug for Value<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Value").field("type", &Self::schema()).field("lock", self.line()).finish()
+        f.debug_struct("Value").field("type", &T::SCHEMA).field("lock", self.line()).finish()
+    }
+}
+
+impl<T: Plain> fmt::Debug for ValueState<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ValueState").field("type", &T::SCHEMA).field("lock", &self.line).finish()
     }
 }

@@ -67,53 +67,162 @@ macro_rules! lock_verbs {
     };
 }
 
-/// Ticket, attach, segment and serde of a handle around `object`, which has `fn claim(Object) -> Result<Self, Error>`,
-/// `const KIND` and `fn schema()`.
-#[doc(hidden)]
+/// Writes what all handles have in common, for a struct with a field `placed: Placed<FooState>`.
+///
+/// ```text
+/// handle!(Foo of FooState, "a foo"; new(ARGUMENTS) => INIT);
+/// handle!(Foo<T: Plain> of FooState<T>, "a foo"; new(ARGUMENTS) => INIT);
+/// handle!(tailed Foo of FooHead, "a foo"; new(ARGUMENTS) => INIT);
+/// ```
+///
+/// `ARGUMENTS` are those of `new`, and come last in all that creates; `INIT` makes the reference to a
+/// [`State::Init`](crate::raw::State::Init) of them. See [`State`](crate::raw::State) for examples.
 #[macro_export]
-macro_rules! object_handle {
-    ($handle:ident<$t:ident: $bound:path>) => {
-        impl<$t: $bound> $handle<$t> {
-            /// A small value from which another process [`attach`](Self::attach)es. It keeps nothing alive.
-            pub fn ticket(&self) -> $crate::Ticket {
-                self.object.ticket()
+macro_rules! handle {
+    (tailed $($rest:tt)*) => {
+        $crate::handle!(@ $($rest)*);
+    };
+    ($handle:ident $(<$($t:ident: $bound:path),+>)? of $state:ty, $a:literal; $($rest:tt)*) => {
+        $crate::handle!(@ $handle $(<$($t: $bound),+>)? of $state, $a; $($rest)*);
+
+        impl $(<$($t: $bound),+>)? $crate::raw::Shareable for $state {
+            type State = Self;
+        }
+    };
+    (@
+        $handle:ident $(<$($t:ident: $bound:path),+>)? of $state:ty, $a:literal;
+        new($($argument:ident: $type:ty),* $(,)?) => $init:expr
+    ) => {
+        impl $(<$($t: $bound),+>)? $handle $(<$($t),+>)? {
+            #[doc = ::core::concat!("Makes ", $a, " in an anonymous segment of its own.")]
+            ///
+            /// # Errors
+            /// As [`Segment::new`]($crate::Segment::new).
+            pub fn new($($argument: $type),*) -> ::core::result::Result<Self, $crate::Error> {
+                Self::place($crate::raw::Place::New, $($argument,)* &::core::default::Default::default())
             }
 
-            /// Attaches to the object that a ticket names.
+            #[doc = ::core::concat!("Makes ", $a, " with a name, which must be free.")]
+            /// [`Segment::unlink`]($crate::Segment::unlink) removes the name.
+            ///
+            /// # Errors
+            /// As [`Segment::create`]($crate::Segment::create).
+            pub fn create(name: &str $(, $argument: $type)*) -> ::core::result::Result<Self, $crate::Error> {
+                Self::place($crate::raw::Place::Create(name), $($argument,)* &::core::default::Default::default())
+            }
+
+            /// Opens what somebody created under this name.
+            ///
+            /// # Errors
+            /// As [`Segment::open`]($crate::Segment::open); `WrongKind` and `WrongType` if the name belongs to something
+            /// else; `Corrupt` if what lies there was damaged.
+            pub fn open(name: &str) -> ::core::result::Result<Self, $crate::Error> {
+                $crate::raw::Placed::open($crate::raw::Place::Open(name)).map(|placed| Self { placed })
+            }
+
+            /// Opens what has this name, or creates it; of several who try at once, one creates.
+            ///
+            /// # Errors
+            /// Those of [`open`](Self::open) and [`create`](Self::create).
+            pub fn open_or_create(name: &str $(, $argument: $type)*) -> ::core::result::Result<Self, $crate::Error> {
+                Self::place($crate::raw::Place::OpenOrCreate(name), $($argument,)* &::core::default::Default::default())
+            }
+
+            #[doc = ::core::concat!("Makes ", $a, " without a name in this segment: no system call.")]
+            ///
+            /// # Errors
+            /// `NoSpace` if the segment is full.
+            pub fn new_in(
+                segment: &$crate::Segment
+                $(, $argument: $type)*
+            ) -> ::core::result::Result<Self, $crate::Error> {
+                Self::place($crate::raw::Place::NewIn(segment), $($argument,)* &::core::default::Default::default())
+            }
+
+            #[doc = ::core::concat!("Makes ", $a, " under a name of this segment, which must be free.")]
+            pub fn create_in(
+                segment: &$crate::Segment,
+                name: &str
+                $(, $argument: $type)*
+            ) -> ::core::result::Result<Self, $crate::Error> {
+                let place = $crate::raw::Place::CreateIn(segment, name);
+                Self::place(place, $($argument,)* &::core::default::Default::default())
+            }
+
+            /// Opens what has this name in this segment.
+            pub fn open_in(segment: &$crate::Segment, name: &str) -> ::core::result::Result<Self, $crate::Error> {
+                $crate::raw::Placed::open($crate::raw::Place::OpenIn(segment, name)).map(|placed| Self { placed })
+            }
+
+            /// Creates or opens as `place` says, with choices for a new segment.
+            pub fn place(
+                place: $crate::raw::Place<'_>,
+                $($argument: $type,)*
+                options: &$crate::SegmentOptions,
+            ) -> ::core::result::Result<Self, $crate::Error> {
+                $crate::raw::Placed::place(place, $init, options).map(|placed| Self { placed })
+            }
+
+            /// A small value from which another process [`attach`](Self::attach)es. It keeps nothing alive.
+            pub fn ticket(&self) -> $crate::Ticket {
+                self.placed.ticket()
+            }
+
+            /// Attaches to what a ticket names.
             ///
             /// # Errors
             /// `Gone` if whoever gave the ticket has dropped the segment; `WrongKind` and `WrongType` if it names
             /// something else; what [`Segment::open`]($crate::Segment::open) returns.
             pub fn attach(ticket: &$crate::Ticket) -> ::core::result::Result<Self, $crate::Error> {
-                Self::claim($crate::raw::Object::attach(ticket, Self::KIND, &Self::schema())?)
+                $crate::raw::Placed::attach(ticket).map(|placed| Self { placed })
             }
 
             /// The segment it lies in.
             pub fn segment(&self) -> &$crate::Segment {
-                self.object.segment()
+                self.placed.segment()
             }
         }
 
-        impl<$t: $bound> ::core::clone::Clone for $handle<$t> {
+        impl $(<$($t: $bound),+>)? ::core::clone::Clone for $handle $(<$($t),+>)? {
             fn clone(&self) -> Self {
-                Self { object: self.object.clone(), ..*self }
+                Self { placed: ::core::clone::Clone::clone(&self.placed) }
             }
         }
 
+        $crate::handle_serde!($handle $(<$($t: $bound),+>)?);
+    };
+}
+
+/// The part of [`handle!`](crate::handle) that needs serde.
+#[doc(hidden)]
+#[cfg(feature = "serde")]
+#[macro_export]
+macro_rules! handle_serde {
+    ($handle:ident $(<$($t:ident: $bound:path),+>)?) => {
         /// Inside spawn, queues and pipes only; elsewhere an error that names `.ticket()`.
-        #[cfg(feature = "serde")]
-        impl<$t: $bound> ::serde::Serialize for $handle<$t> {
-            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> ::core::result::Result<S::Ok, S::Error> {
-                $crate::transport::serialize_object(&self.object, serializer)
+        impl $(<$($t: $bound),+>)? $crate::__private::serde::Serialize for $handle $(<$($t),+>)? {
+            fn serialize<__S: $crate::__private::serde::Serializer>(
+                &self,
+                serializer: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                $crate::transport::serialize_placed(&self.placed, serializer)
             }
         }
 
-        #[cfg(feature = "serde")]
-        impl<'de, $t: $bound> ::serde::Deserialize<'de> for $handle<$t> {
-            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> ::core::result::Result<Self, D::Error> {
-                let object = $crate::transport::deserialize_object(deserializer, Self::KIND, &Self::schema())?;
-                Self::claim(object).map_err(|e| ::serde::de::Error::custom($crate::transport::remember(e)))
+        impl<'__de $($(, $t: $bound)+)?> $crate::__private::serde::Deserialize<'__de> for $handle $(<$($t),+>)? {
+            fn deserialize<__D: $crate::__private::serde::Deserializer<'__de>>(
+                deserializer: __D,
+            ) -> ::core::result::Result<Self, __D::Error> {
+                $crate::transport::deserialize_placed(deserializer).map(|placed| Self { placed })
             }
         }
     };
+}
+
+/// See the other one.
+#[doc(hidden)]
+#[cfg(not(feature = "serde"))]
+#[macro_export]
+macro_rules! handle_serde {
+    ($($anything:tt)*) => {};
 }

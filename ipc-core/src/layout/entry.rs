@@ -51,35 +51,48 @@ const _: () = assert!(ENTRY_BYTES == 64);
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Kind(pub u32);
 
-impl Kind {
-    /// `ipc_core::Value`.
-    pub const VALUE: Self = Self(1);
-    /// `ipc_core::Array`.
-    pub const ARRAY: Self = Self(2);
-    /// `ipc_core::AtomicValue`.
-    pub const ATOMIC_VALUE: Self = Self(3);
-    /// `ipc_core::AtomicArray`.
-    pub const ATOMIC_ARRAY: Self = Self(4);
-    /// `ipc_sync::Lock`.
-    pub const LOCK: Self = Self(16);
-    /// `ipc_queue::Queue`.
-    pub const QUEUE: Self = Self(32);
+macro_rules! kinds {
+    ($($constant:ident = $number:literal, $name:literal, $path:literal;)*) => {
+        impl Kind {
+            $(#[doc = concat!("`", $path, "`.")] pub const $constant: Self = Self($number);)*
 
-    const NAMES: [(Self, &'static str); 6] = [
-        (Self::VALUE, "Value"),
-        (Self::ARRAY, "Array"),
-        (Self::ATOMIC_VALUE, "AtomicValue"),
-        (Self::ATOMIC_ARRAY, "AtomicArray"),
-        (Self::LOCK, "Lock"),
-        (Self::QUEUE, "Queue"),
-    ];
+            /// The name of the type; `object` for kinds that do not belong to this workspace.
+            pub const fn name(self) -> &'static str {
+                match self.0 {
+                    $($number => $name,)*
+                    _ => "object",
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    VALUE = 1, "Value", "ipc_core::Value";
+    ARRAY = 2, "Array", "ipc_core::Array";
+    ATOMIC_VALUE = 3, "AtomicValue", "ipc_core::AtomicValue";
+    ATOMIC_ARRAY = 4, "AtomicArray", "ipc_core::AtomicArray";
+    RAW_VALUE = 5, "RawValue", "ipc_core::RawValue";
+    SHARED = 6, "Shared", "ipc_core::Shared";
+    LOCK = 16, "Lock", "ipc_sync::Lock";
+    RLOCK = 17, "RLock", "ipc_sync::RLock";
+    RWLOCK = 18, "RwLock", "ipc_sync::RwLock";
+    SEMAPHORE = 19, "Semaphore", "ipc_sync::Semaphore";
+    BOUNDED_SEMAPHORE = 20, "BoundedSemaphore", "ipc_sync::BoundedSemaphore";
+    ANONYMOUS_SEMAPHORE = 21, "AnonymousSemaphore", "ipc_sync::AnonymousSemaphore";
+    BINARY_SEMAPHORE = 22, "BinarySemaphore", "ipc_sync::BinarySemaphore";
+    EVENT = 23, "Event", "ipc_sync::Event";
+    CONDITION = 24, "Condition", "ipc_sync::Condition";
+    BARRIER = 25, "Barrier", "ipc_sync::Barrier";
+    ONCE = 26, "Once", "ipc_sync::Once";
+    QUEUE = 32, "Queue", "ipc_queue::Queue";
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Self::NAMES.iter().find(|(kind, _)| kind == self) {
-            Some((_, name)) => f.write_str(name),
-            None => write!(f, "object of kind {}", self.0),
+        match self.name() {
+            "object" => write!(f, "object of kind {}", self.0),
+            name => f.write_str(name),
         }
     }
 }

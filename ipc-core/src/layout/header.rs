@@ -13,12 +13,22 @@
 //! | 64     | u32     | rows        | 1 to 65 535                                          |
 //! | 68     | u32     | buckets     | a power of two, at most 2^20                         |
 //! | 72     | u32     | creator_pid | recorded only                                        |
-//! | 76     | u32     | flags       | known bits only                                      |
+//! | 76     | u32     | flags       | known bits only: [`COLLECTED`], [`OBSERVABLE`]       |
 //! | 80     | u64     | pid_ns      | recorded only                                        |
 //! | 88     | u64 × 2 | boot        | recorded only                                        |
 //!
 //! The header is written once, before the segment has a name or a second process. Attaching copies the geometry into the
 //! handle; it is never read from shared memory again.
+//!
+//! # Lock bytes
+//!
+//! Far behind the content, where no file has bytes, lie bytes that are locked and never written (`F_OFD_SETLK`):
+//!
+//! | offset                  | bytes | who locks it                                                                       |
+//! |-------------------------|-------|------------------------------------------------------------------------------------|
+//! | [`ROW_LOCKS_AT`]        | rows  | write: the living member of that row                                               |
+//! | [`REPAIR_LOCKS_AT`]     | rows  | write: who repairs what the dead of that row left                                  |
+//! | [`GATE_AT`]             | 1     | read: who is attaching; write: who takes the name away because no member is left   |
 
 use crate::error::{Error, ErrorKind};
 use crate::sys::process::Identity;
@@ -44,6 +54,20 @@ pub(crate) const ROWS_AT: u64 = 512;
 pub(crate) const PAGE: u64 = 4096;
 /// The unit in which space is given to objects.
 pub(crate) const GRAIN: u64 = 64;
+
+/// Flag: the name goes with the last member. Only of named segments.
+pub(crate) const COLLECTED: u32 = 1 << 0;
+/// Flag: one process writes, which has the only row; others may map it read-only.
+pub(crate) const OBSERVABLE: u32 = 1 << 1;
+const KNOWN_FLAGS: u32 = COLLECTED | OBSERVABLE;
+
+/// Where the lock bytes of the rows begin.
+pub(crate) const ROW_LOCKS_AT: u64 = 1 << 62;
+/// Where the lock bytes of the right to repair begin.
+pub(crate) const REPAIR_LOCKS_AT: u64 = ROW_LOCKS_AT + (1 << 20);
+/// The lock byte between attaching and collecting.
+#[allow(dead_code)]
+pub(crate) const GATE_AT: u64 = REPAIR_LOCKS_AT + (1 << 20);
 
 /// The fixed part of a segment's first bytes.
 #[repr(C, align(64))]
@@ -75,11 +99,20 @@ pub(crate) struct Geometry {
     pub buckets: u32,
     pub buckets_at: u64,
     pub space_at: u64,
+    pub flags: u32,
+}
+
+impl HeaderState {
+    /// The boot id under which the segment was made: recorded, and believed by nobody.
+    pub(crate) fn boot(&self) -> u128 {
+        let [low, high] = [0, 1].map(|half| self.boot[half].load(Ordering::Relaxed));
+        u128::from(high) << 64 | u128::from(low)
+    }
 }
 
 impl Geometry {
     /// The shape of a segment with room for `space` bytes of objects, in whole pages.
-    pub(crate) fn new(id: u128, space: u64, rows: u32, buckets: u32) -> Result<Self, Error> {
+    pub(crate) fn new(id: u128, space: u64, rows: u32, buckets: u32, flags: u32) -> Result<Self, Error> {
         if rows == 0 || rows > MAX_ROWS {
             return Err(ErrorKind::InvalidArgument {
                 what: "members",
@@ -95,7 +128,7 @@ impl Geometry {
             .and_then(|end| end.checked_next_multiple_of(PAGE))
             .filter(|&total| total <= isize::MAX as u64)
             .ok_or(ErrorKind::OutOfMemory { bytes: space })?;
-        Ok(Self { id, total, rows, buckets, buckets_at, space_at })
+        Ok(Self { id, total, rows, buckets, buckets_at, space_at, flags })
     }
 
     /// Writes the header of a new segment. `magic` comes last: a header without it is none.
@@ -113,6 +146,7 @@ impl Geometry {
         set32(&header.rows, self.rows);
         set32(&header.buckets, self.buckets);
         set32(&header.creator_pid, creator.pid);
+        set32(&header.flags, self.flags);
         set(&header.pid_ns, creator.pid_ns);
         set(&header.boot[0], creator.boot as u64);
         set(&header.boot[1], (creator.boot >> 64) as u64);
@@ -145,8 +179,11 @@ impl Geometry {
         expect("offset of the buckets", get(&header.buckets_at), buckets_at)?;
         expect("offset of the object space", get(&header.space_at), space_at)?;
         check("total size", total, space_at <= total, "large enough for rows and buckets")?;
-        expect("flags", get32(&header.flags).into(), 0)?;
-        Ok(Self { id, total, rows, buckets, buckets_at, space_at })
+        let flags = get32(&header.flags);
+        check("flags", format_args!("{flags:#x}"), flags & !KNOWN_FLAGS == 0, "none that this version does not know")?;
+        let rows_fit = flags & OBSERVABLE == 0 || rows == 1;
+        check("number of member rows", rows, rows_fit, "1, because others only observe")?;
+        Ok(Self { id, total, rows, buckets, buckets_at, space_at, flags })
     }
 }
 
@@ -195,9 +232,9 @@ mod tests {
 
     #[test]
     fn each_violated_condition_is_its_own_error() {
-        let geometry = Geometry::new(7, 10_000, 64, 16).unwrap();
+        let geometry = Geometry::new(7, 10_000, 64, 16, COLLECTED).unwrap();
         type Damage = (fn(&HeaderState), &'static str);
-        let damages: [Damage; 11] = [
+        let damages: [Damage; 12] = [
             (|h| h.magic.store(1, Ordering::Relaxed), "magic"),
             (|h| h.version.store(2, Ordering::Relaxed), "format version"),
             (|h| h.endian.store(ENDIAN.swap_bytes(), Ordering::Relaxed), "byte order"),
@@ -209,6 +246,7 @@ mod tests {
             (|h| h.buckets_at.store(u64::MAX, Ordering::Relaxed), "offset of the buckets"),
             (|h| h.space_at.store(0, Ordering::Relaxed), "offset of the object space"),
             (|h| h.flags.store(1 << 31, Ordering::Relaxed), "flags"),
+            (|h| h.flags.store(OBSERVABLE, Ordering::Relaxed), "number of member rows"),
         ];
         for (damage, expected) in damages {
             let header = written(&geometry);
@@ -224,15 +262,15 @@ mod tests {
     #[test]
     fn too_large_is_an_error_not_an_overflow() {
         for space in [u64::MAX, u64::MAX - 4096, i64::MAX as u64] {
-            let error = Geometry::new(1, space, 64, 1).unwrap_err();
+            let error = Geometry::new(1, space, 64, 1, 0).unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::OutOfMemory { .. }));
         }
     }
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(id in 1u128.., space in 0u64..1 << 40, rows in 1u32..=MAX_ROWS, buckets in 0u32..1 << 20) {
-            let geometry = Geometry::new(id, space, rows, buckets).unwrap();
+        fn what_is_written_is_read(id in 1u128.., space in 0u64..1 << 40, rows in 1u32..=MAX_ROWS, buckets in 0u32..1 << 20, collected: bool) {
+            let geometry = Geometry::new(id, space, rows, buckets, if collected { COLLECTED } else { 0 }).unwrap();
             prop_assert!(geometry.total - geometry.space_at >= space && geometry.total.is_multiple_of(PAGE));
             prop_assert_eq!(Geometry::read(&written(&geometry), geometry.total).unwrap(), geometry);
             prop_assert!(Geometry::read(&written(&geometry), geometry.total + PAGE).is_err());

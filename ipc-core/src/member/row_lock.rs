@@ -9,17 +9,15 @@
 //! process and outside, and does not keep a new member from using the row.
 
 use super::fork::{self, Hold};
+use crate::layout::header::{REPAIR_LOCKS_AT, ROW_LOCKS_AT};
 use crate::sys::fds;
 use crate::sys::mapping::KeeperPage;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-const LOCKS_AT: u64 = 1 << 62;
-const REPAIRS_AT: u64 = LOCKS_AT + (1 << 20);
-
 /// Whether somebody else holds the lock of this row.
 pub(crate) fn is_held(segment: BorrowedFd<'_>, row: u16) -> io::Result<bool> {
-    fds::is_byte_locked(segment, LOCKS_AT + u64::from(row))
+    fds::is_byte_locked(segment, ROW_LOCKS_AT + u64::from(row))
 }
 
 /// A description of its own, with which to try for row locks.
@@ -33,7 +31,7 @@ impl Candidate {
 
     /// Takes the lock of this row, if it is free.
     pub(crate) fn try_lock(&self, row: u16) -> io::Result<bool> {
-        fds::try_lock_byte(self.0.as_fd(), LOCKS_AT + u64::from(row))
+        fds::try_lock_byte(self.0.as_fd(), ROW_LOCKS_AT + u64::from(row))
     }
 
     /// Ties the locks taken to the address space and closes the descriptor.
@@ -56,7 +54,7 @@ impl RepairRight {
     pub(crate) fn take(segment: BorrowedFd<'_>, row: u16) -> io::Result<Option<Self>> {
         let no_fork = fork::hold();
         let lock = fds::reopen(segment)?;
-        let taken = fds::try_lock_byte(lock.as_fd(), REPAIRS_AT + u64::from(row))?;
+        let taken = fds::try_lock_byte(lock.as_fd(), REPAIR_LOCKS_AT + u64::from(row))?;
         Ok(taken.then_some(Self { _lock: lock, _no_fork: no_fork }))
     }
 }

@@ -22,6 +22,13 @@
 //!
 //! Rows are tried round-robin, those marked free first, so a row rests as long as possible before its next generation. What
 //! a dead member still owns in objects names its row *and* generation, and stays recognisably dead when the row is taken.
+//!
+//! # After a new boot
+//!
+//! Row locks do not outlive a boot, so every member of a file that does is dead. But after a power failure the file may hold an
+//! owner word of a generation and the row of an older one, which would come again. So whoever takes a row of an earlier boot,
+//! or a row that nobody had in a file of an earlier boot, moves the generation on by [`BOOT_LEAP`]: more than any row was
+//! taken between two write-backs of the kernel, half a minute apart.
 
 use super::fork::{self, Hold};
 use super::row_lock::{self, Candidate};
@@ -37,6 +44,8 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 const FREE: u32 = 0x4652_4545;
 const TAKEN: u32 = 0x5441_4b45;
 const NAME_BYTES: usize = 64;
+/// How far a generation moves on over a boot.
+const BOOT_LEAP: u32 = 1 << 16;
 
 /// One row.
 #[repr(C, align(128))]
@@ -83,9 +92,12 @@ impl MemberRow {
         self.state.load(Ordering::Relaxed) != TAKEN
     }
 
-    /// Steps 2 to 4; the caller holds the row lock.
-    fn take(&self, who: &Identity, name: &str) -> u32 {
-        let generation = self.generation().wrapping_add(1).max(1);
+    /// Steps 2 to 4; the caller holds the row lock. `made`: the boot under which the segment was made.
+    fn take(&self, who: &Identity, name: &str, made: u128) -> u32 {
+        let (last, before) = (self.generation(), self.identity().boot);
+        let known = if last == 0 { made } else { before };
+        let leap = if known == who.boot { 1 } else { BOOT_LEAP };
+        let generation = last.wrapping_add(leap).max(1);
         // ORDERING: Release [member/M1]: a reader that finds the old details below a new generation takes them for nobody's.
         self.generation.store(generation, Ordering::Release);
         let set = |word: &AtomicU64, value: u64| word.store(value, Ordering::Relaxed);
@@ -136,6 +148,7 @@ pub(crate) fn join(
     rows: &[MemberRow],
     segment: BorrowedFd<'_>,
     next_row: &AtomicU32,
+    made: u128,
     no_fork: &Hold,
 ) -> Result<Membership, MemberError> {
     let candidate = Candidate::new(segment).map_err(refused)?;
@@ -148,7 +161,7 @@ pub(crate) fn join(
             continue;
         }
         let (identity, name) = who_am_i(no_fork);
-        let generation = rows[usize::from(row)].take(&identity, &name);
+        let generation = rows[usize::from(row)].take(&identity, &name, made);
         let keeper = candidate.keep().map_err(refused)?;
         return Ok(Membership { me: Owner::new(generation, row, 0), keeper });
     }
@@ -191,6 +204,22 @@ pub(super) fn forget_identity(no_fork: &Hold) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn blank() -> MemberRow {
+        // SAFETY: a MemberRow is atomics only, for which zero bytes are valid.
+        unsafe { std::mem::zeroed() }
+    }
+
+    #[test]
+    fn generations_leap_over_a_boot() {
+        let row = blank();
+        let who = |boot| Identity { boot, ..Identity::default() };
+        assert_eq!(row.take(&who(7), "first", 7), 1);
+        assert_eq!(row.take(&who(7), "again", 7), 2);
+        assert_eq!(row.take(&who(8), "another boot", 7), 2 + BOOT_LEAP);
+        assert_eq!(row.take(&who(8), "the same boot", 7), 3 + BOOT_LEAP);
+        assert_eq!(blank().take(&who(8), "a row whose first generations were lost", 7), BOOT_LEAP);
+    }
 
     #[test]
     fn names_are_cut_between_characters() {

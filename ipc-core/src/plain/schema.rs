@@ -3,15 +3,17 @@
 //! Two programs may share an object if the texts of its element type are equal in both. The text can be read back:
 //!
 //! ```text
-//! type    = scalar | array | struct
+//! type    = scalar | array | struct | state
 //! scalar  = "u8" | … | "u128" | "i8" | … | "i128" | "f32" | "f64" | "()"
 //! array   = "[" type "; " count "]"
 //! struct  = name "{size " bytes " align " bytes [ "; " field { ", " field } ] "}"
 //! field   = name "@" offset ": " type
+//! state   = name "<" type [ "; " count ] ">{size " bytes " align " bytes "}"
 //! ```
 //!
 //! A struct's name is the bare identifier, or what `#[plain(name = "…")]` gives; it has no blank and none of `{}[];,@:`. A
-//! tuple struct's fields are named `0`, `1` and so on. A nested struct is written out at each place where it occurs.
+//! tuple struct's fields are named `0`, `1` and so on. A state is a primitive that lies in a shared struct: what it holds, and
+//! how many of it where that is a number of its own. A nested struct is written out at each place where it occurs.
 //! Numbers are decimal. So renaming, reordering, resizing or retyping a field changes the text, and moving the struct to
 //! another module or crate does not: two structs of the same bare name and fields in two crates are the same by design.
 //!
@@ -52,6 +54,7 @@ enum Shape {
     Scalar { name: &'static str, size_bytes: u64 },
     Array { element: &'static Schema, len: u64 },
     Struct { name: &'static str, size_bytes: u64, align_bytes: u64, fields: &'static [Field] },
+    State { name: &'static str, element: &'static Schema, count: Option<u64>, size_bytes: u64, align_bytes: u64 },
 }
 
 /// A field of a struct in its [`Schema`]: name, offset and type.
@@ -101,10 +104,23 @@ impl Schema {
         Self(Shape::Struct { name, size_bytes: size_bytes as u64, align_bytes: align_bytes as u64, fields })
     }
 
+    /// A primitive in a shared struct: its name, what it holds, and how many where that is a number of its own.
+    pub const fn state(
+        name: &'static str,
+        element: &'static Schema,
+        count: Option<u64>,
+        size_bytes: usize,
+        align_bytes: usize,
+    ) -> Self {
+        Self(Shape::State { name, element, count, size_bytes: size_bytes as u64, align_bytes: align_bytes as u64 })
+    }
+
     /// Size of a value in bytes.
     pub const fn size_bytes(&self) -> u64 {
         match self.0 {
-            Shape::Scalar { size_bytes, .. } | Shape::Struct { size_bytes, .. } => size_bytes,
+            Shape::Scalar { size_bytes, .. } | Shape::Struct { size_bytes, .. } | Shape::State { size_bytes, .. } => {
+                size_bytes
+            }
             Shape::Array { element, len } => element.size_bytes().saturating_mul(len),
         }
     }
@@ -112,7 +128,8 @@ impl Schema {
     /// Whether some bytes of a value belong to no field.
     pub const fn has_padding(&self) -> bool {
         match self.0 {
-            Shape::Scalar { .. } => false,
+            // What a state leaves between its fields is zero from the beginning and nobody's to write.
+            Shape::Scalar { .. } | Shape::State { .. } => false,
             Shape::Array { element, .. } => element.has_padding(),
             Shape::Struct { size_bytes, fields, .. } => {
                 let mut used = 0;
@@ -180,6 +197,20 @@ impl Schema {
                     fields[i].schema.walk(sink);
                     i += 1;
                 }
+                sink.str("}");
+            }
+            Shape::State { name, element, count, size_bytes, align_bytes } => {
+                sink.str(name);
+                sink.str("<");
+                element.walk(sink);
+                if let Some(count) = count {
+                    sink.str("; ");
+                    sink.number(count);
+                }
+                sink.str(">{size ");
+                sink.number(size_bytes);
+                sink.str(" align ");
+                sink.number(align_bytes);
                 sink.str("}");
             }
         }

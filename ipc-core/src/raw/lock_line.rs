@@ -83,11 +83,10 @@
 //!
 //! Sources: Drepper, "Futexes are tricky" (2011); the truth table follows parking_lot's habit; the take-over is ours.
 
-use super::{Backoff, Census, Owner, Pause, Slept, Verdict, Waiters};
+use super::{Backoff, Census, Owner, Pause, Slept, Verdict, Waiters, met_for_long};
 use crate::deadline::now_ns;
 use crate::shim::{self, AtomicU8, AtomicU32, AtomicU64, Futex64, Ordering};
 use crate::{Corrupt, Deadline, MemberError};
-use std::cell::Cell;
 use std::fmt;
 
 const VALID: u64 = 0b001;
@@ -98,9 +97,6 @@ const FREE: u64 = VALID;
 const DIED: u32 = 1;
 const PANICKED: u32 = 2;
 const NAME_BYTES: usize = 24;
-
-/// How long a `try_lock` poller meets the same owner before it asks whether that owner lives.
-const POLLER_PATIENCE_NS: u64 = 1_000_000;
 
 /// The lock word and what belongs to it; a line of its own.
 #[repr(C, align(64))]
@@ -205,6 +201,12 @@ impl LockLine {
             culprit_len: AtomicU32::new(0),
             culprit: std::array::from_fn(|_| AtomicU8::new(0)),
         }
+    }
+
+    /// Makes a free lock over consistent data of a line of zero bytes, in place.
+    pub fn init(&self) {
+        // ORDERING: Relaxed: whoever publishes the memory around it publishes this.
+        self.owner.store(FREE, Ordering::Relaxed);
     }
 
     /// Locks: one CAS if the lock is free, else waits until `deadline`.
@@ -513,32 +515,4 @@ fn valid_owner(word: u64) -> Result<Owner, Corrupt> {
     } else {
         Err(Corrupt { what: "lock word", found: word })
     }
-}
-
-/// Whether this thread has met this very holder in `try_lock` for over a millisecond; at most once per millisecond.
-///
-/// It remembers the locks it met last, by address: pollers go round.
-fn met_for_long(line: &LockLine, seen: u64) -> bool {
-    #[derive(Clone, Copy)]
-    struct Met {
-        at: usize,
-        word: u64,
-        since: u64,
-    }
-    const REMEMBERED: usize = 16;
-    thread_local! {
-        static MET: Cell<[Met; REMEMBERED]> = const { Cell::new([Met { at: 0, word: 0, since: 0 }; REMEMBERED]) };
-    }
-    let (at, now) = (std::ptr::from_ref(line).addr(), now_ns());
-    let mut met = MET.get();
-    let known = met.iter().position(|last| last.at == at);
-    let oldest = || (0..REMEMBERED).min_by_key(|&i| met[i].since).unwrap_or(0);
-    let last = &mut met[known.unwrap_or_else(oldest)];
-    let same = (last.at, last.word) == (at, seen);
-    let long = same && now.saturating_sub(last.since) > POLLER_PATIENCE_NS;
-    if !same || long {
-        *last = Met { at, word: seen, since: now };
-        MET.set(met);
-    }
-    long
 }

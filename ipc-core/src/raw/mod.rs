@@ -2,10 +2,13 @@
 //!
 //! | part | what it is |
 //! |---|---|
-//! | [`Object`], [`Blueprint`], [`Place`], [`Kind`] | something placed in a segment |
+//! | [`State`], [`Placed`], [`View`], [`Fixed`], [`Shareable`] | **start here**: a primitive, placed and found in every way |
+//! | [`PlainCell`], [`Pad`] | fields of a state: plain data, explicit padding |
+//! | [`Object`], [`Blueprint`], [`Place`], [`Kind`] | something placed in a segment, by hand |
 //! | [`Owner`], [`Census`], [`Verdict`] | who owns a word, and whether they live |
 //! | [`LockLine`], [`RawLock`], [`Guard`] | the crash-aware lock word, with data, with the guard |
 //! | [`WaitWord`], [`Waiters`], [`Pause`], [`Backoff`] | sleeping until something may have changed |
+//! | [`met_for_long`] | when a verb that does not wait asks for a verdict |
 //! | [`fork_epoch`] | how a handle notices that it was inherited by `fork` |
 
 mod backoff;
@@ -14,6 +17,14 @@ mod census;
 mod guard;
 pub mod lock_line;
 mod owner;
+mod pad;
+#[cfg(not(ipc_loom))]
+mod placed;
+#[cfg(not(ipc_loom))]
+mod plain_cell;
+mod poller;
+#[cfg(not(ipc_loom))]
+mod state;
 mod wait_word;
 mod waiters;
 
@@ -30,5 +41,13 @@ pub use census::{Census, Verdict};
 pub use guard::{Guard, Guarded, RawLock};
 pub use lock_line::{Cause, LockError, LockLine};
 pub use owner::Owner;
+pub use pad::Pad;
+#[cfg(not(ipc_loom))]
+pub use placed::Placed;
+#[cfg(not(ipc_loom))]
+pub use plain_cell::PlainCell;
+pub use poller::met_for_long;
+#[cfg(not(ipc_loom))]
+pub use state::{Fixed, Shareable, State, View};
 pub use wait_word::{Pause, RECHECK_FIRST, RECHECK_MOST, Slept, WaitWord};
 pub use waiters::{Registration, Waiters};

@@ -6,6 +6,9 @@
 //! |--------|------|---------|-------------------------------------------------------------|
 //! | 0      | u32  | event   | wakers: + 1 per notification; the futex                     |
 //! | 4      | u32  | waiters | sleepers: `generation:16` in the high half, `count:16`      |
+//! | 8      | 56 B | –       | nobody: zero                                                |
+//!
+//! Zero bytes are a word with nobody asleep: what lies in a new object needs no initialisation.
 //!
 //! # Steps
 //!
@@ -38,7 +41,7 @@
 //!
 //! Source: event counts (Reed and Kanodia, 1979); the futex form is folklore, the generation is ours.
 
-use super::Waiters;
+use super::{Pad, Waiters};
 use crate::Deadline;
 use crate::shim::{self, Futex, Ordering, fence};
 use std::time::Duration;
@@ -74,6 +77,8 @@ pub const RECHECK_MOST: Duration = Duration::from_millis(50);
 pub struct WaitWord {
     event: Futex,
     waiters: Waiters,
+    /// Said, so that a word written by value brings no bytes of the writer's stack along.
+    rest: Pad<56>,
 }
 
 #[cfg(not(ipc_loom))]
@@ -148,7 +153,7 @@ impl Default for Pause {
 impl WaitWord {
     /// A word with nobody asleep.
     pub fn new() -> Self {
-        Self { event: Futex::new(0), waiters: Waiters::new() }
+        Self { event: Futex::new(0), waiters: Waiters::new(), rest: Pad::new() }
     }
 
     /// Sleeps until notified, unless `ready()`; at most until `deadline`, and at most one re-check interval of `pause`.

@@ -6,7 +6,7 @@ use super::options::SegmentOptions;
 use super::publish::{self, Capacity};
 use super::registry::{self, Key};
 use crate::error::{Error, ErrorKind, MemberError};
-use crate::layout::header::{DIRECTORY_AT, Geometry, ROWS_AT};
+use crate::layout::header::{DIRECTORY_AT, Geometry, HeaderState, ROWS_AT};
 use crate::member::fork::{self, Hold};
 use crate::member::table::{self, MemberRow, Membership};
 use crate::raw::Owner;
@@ -241,6 +241,11 @@ impl Inner {
         unsafe { self.mapping.start().add(offset as usize) }
     }
 
+    fn header(&self) -> &HeaderState {
+        // SAFETY: a mapping has at least one page, aligned to a page, and a HeaderState is atomics only: any bytes are valid.
+        unsafe { self.mapping.start().cast::<HeaderState>().as_ref() }
+    }
+
     /// The directory.
     pub(crate) fn directory(&self) -> Directory<'_> {
         Directory::new(self, self.at(DIRECTORY_AT))
@@ -279,7 +284,7 @@ impl Inner {
         let Membership { me, keeper: page } = {
             let segment =
                 self.own_fd().map_err(|e| MemberError::System { errno: e.raw_os_error().unwrap_or(libc::EIO) })?;
-            table::join(self.rows(), segment, self.directory().next_row(), &no_fork)?
+            table::join(self.rows(), segment, self.directory().next_row(), self.header().boot(), &no_fork)?
         };
         *keeper = Some(page);
         self.me.store(me.word(), Ordering::Relaxed);

@@ -31,6 +31,19 @@ pub enum Place<'a> {
     OpenOrCreateIn(&'a Segment, &'a str),
 }
 
+impl Place<'_> {
+    /// Member rows of the segment there, or of the one that will be made with these options.
+    pub(crate) fn members(&self, options: &SegmentOptions) -> u32 {
+        match self {
+            Self::NewIn(segment)
+            | Self::CreateIn(segment, _)
+            | Self::OpenIn(segment, _)
+            | Self::OpenOrCreateIn(segment, _) => segment.members(),
+            Self::New | Self::Create(_) | Self::Open(_) | Self::OpenOrCreate(_) => options.members,
+        }
+    }
+}
+
 /// What an object is made of.
 pub struct Blueprint<'a> {
     /// Its type.

@@ -108,7 +108,7 @@ pub(crate) fn unlink(name: &str) -> Result<(), Error> {
 /// Steps 2 to 4.
 fn build(fd: OwnedFd, name: Option<&str>, capacity: Capacity, options: &SegmentOptions) -> Result<Segment, Error> {
     let id = fds::random_u128().map_err(|e| Error::system("drawing a segment id", e))?.max(1);
-    let geometry = Geometry::new(id, capacity.space, options.members, capacity.buckets)?;
+    let geometry = Geometry::new(id, capacity.space, options.members, capacity.buckets, 0)?;
     reserve(&fd, geometry.total)?;
     let mapping = Mapping::new(fd.as_fd(), geometry.total as usize, options.populate)
         .map_err(|e| no_memory_or("mapping a segment", geometry.total, e))?;

@@ -1,7 +1,7 @@
 //! Kills every registered operation after every instruction and prints what survivors found.
 //!
 //! ```text
-//! cargo run --release -p ipc-tests --bin crashpoints -- [--op PATTERN] [--alone] [--after] [--peer] [--controls] [--json]
+//! cargo run --release -p ipc-tests --bin crashpoints -- [--op PATTERN] [--alone] [--after] [--peer] [--controls] [--quick] [--json]
 //! ```
 //!
 //! Exit status: 0 all is well; 1 a promise was broken, or a negative control was not found; 2 usage; 3 it could not be tried
@@ -12,8 +12,9 @@
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use ipc_tests::operations;
-use ipc_tests::registry::{Entry, Mode, Registry, Subject};
-use ipc_tests::step::{Fault, Report, StepError};
+use ipc_tests::registry::{Effort, Entry, Mode, Registry, Subject};
+use ipc_tests::step::{Fault, Report};
+use ipc_tests::workers::on_all_processors;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -36,6 +37,9 @@ struct Arguments {
     /// Objects that are broken on purpose, in which the fault must be found.
     #[arg(long)]
     controls: bool,
+    /// Kill long operations at every change that survivors can see, not at every instruction.
+    #[arg(long)]
+    quick: bool,
     /// Print rows as JSON objects; the last line is the summary.
     #[arg(long)]
     json: bool,
@@ -73,6 +77,10 @@ impl Part {
 }
 
 impl Arguments {
+    fn effort(&self) -> Effort {
+        Effort { bound: Duration::from_millis(self.bound), quick: self.quick }
+    }
+
     fn wants(&self, part: Part) -> bool {
         let any = self.alone || self.after || self.peer || self.controls;
         !any || match part {
@@ -144,7 +152,7 @@ fn title(entry: &Entry) -> String {
 }
 
 /// Makes and prints all rows; how many points, or controls, were bad.
-fn run(rows: &[Row<'_>], arguments: &Arguments) -> Result<usize, StepError> {
+fn run(rows: &[Row<'_>], arguments: &Arguments) -> Result<usize, String> {
     let progress = progress(rows.len() as u64);
     let (mut points, mut bad) = (0, 0);
     let mut functions = BTreeSet::new();
@@ -154,22 +162,37 @@ fn run(rows: &[Row<'_>], arguments: &Arguments) -> Result<usize, StepError> {
             "object", "operation", "mode", "instr.", "points", "hangs", "torn", "bad", "seconds"
         );
     }
-    for row in rows {
+    let mut refused = None;
+    let work = |n: usize| sweep(&rows[n], arguments.effort());
+    let worked = on_all_processors(rows.len(), work, |n, result: Result<Report, String>| {
+        let row = &rows[n];
         progress.set_message(format!("{} {}", title(&row.entry), row.part.name()));
-        let report = sweep(row, Duration::from_millis(arguments.bound))?;
+        progress.inc(1);
+        let report = match result {
+            Ok(report) => report,
+            Err(error) => {
+                refused.get_or_insert(format!(
+                    "{} {} {}: {error}",
+                    row.subject.name(),
+                    title(&row.entry),
+                    row.part.name()
+                ));
+                return;
+            }
+        };
         let found = row.entry.control.is_some_and(|fault| report.count(fault) > 0);
         let row_bad = if row.part == Part::Control { usize::from(!found) } else { report.bad() };
         progress.suspend(|| print_row(row, &report, row_bad, arguments));
-        progress.inc(1);
         if row.part != Part::Control {
             functions.insert(row.entry.function.clone());
             points += report.points;
         }
         bad += row_bad;
-    }
+    });
     progress.finish_and_clear();
     println!("{}", serde_json::json!({"operations": functions.len(), "points": points, "bad": bad}));
-    Ok(bad)
+    worked.map_err(|error| error.to_string())?;
+    refused.map_or(Ok(bad), Err)
 }
 
 /// Hidden unless standard error is a terminal.
@@ -182,7 +205,7 @@ fn progress(rows: u64) -> ProgressBar {
 }
 
 /// Runs one row: one sweep, or one for each partner.
-fn sweep(row: &Row<'_>, bound: Duration) -> Result<Report, StepError> {
+fn sweep(row: &Row<'_>, effort: Effort) -> Result<Report, String> {
     let entries = row.subject.entries();
     let partners = (0..entries.len()).filter(|&other| entries[other].is_combined());
     let modes: Vec<Mode> = match row.part {
@@ -192,8 +215,10 @@ fn sweep(row: &Row<'_>, bound: Duration) -> Result<Report, StepError> {
     };
     let mut total = Report::default();
     for mode in modes {
-        let bound = if row.part == Part::Control { Duration::from_millis(200) } else { bound };
-        total.merge(row.subject.sweep(row.operation, mode, bound)?);
+        let bound = if row.part == Part::Control { Duration::from_millis(200) } else { effort.bound };
+        let report =
+            row.subject.sweep(row.operation, mode, Effort { bound, ..effort }).map_err(|error| error.to_string())?;
+        total.merge(report);
     }
     Ok(total)
 }

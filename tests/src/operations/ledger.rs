@@ -22,7 +22,7 @@ pub struct Books {
 impl Books {
     /// Empty books.
     pub fn open() -> Ledger {
-        Page::new(Self::default())
+        Page::books(Self::default())
     }
 
     /// An addition begins.

@@ -45,6 +45,7 @@
 //! | victim   | a traced child: step it, freeze it, let it go on, kill it               |
 //! | survivor | a child that judges with a time bound                                   |
 //! | route    | the recorded trace, and the cheapest way to its k-th place (pure)       |
+//! | shared   | whether the next instruction touches what other processes see           |
 //! | report   | outcomes, violations and their counts                                   |
 //! | arch     | what differs between x86_64 and aarch64                                 |
 //! | clock    | the alarm that ends a wait, and the processor everything runs on        |
@@ -70,6 +71,7 @@ mod clock;
 mod error;
 mod report;
 mod route;
+mod shared;
 mod survivor;
 mod sweep;
 mod victim;

@@ -1,12 +1,13 @@
 //! What a sweep found: outcomes of points, violations, counts.
 
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 /// What a check found where all was well: a short text that says which way it was well ("not yet", "delivered", …).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Outcome(Cow<'static, str>);
 
 impl<T: Into<Cow<'static, str>>> From<T> for Outcome {
@@ -22,7 +23,7 @@ impl fmt::Display for Outcome {
 }
 
 /// The kinds of broken promises.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Fault {
     /// Somebody did not return within the bound.
     Hang,
@@ -66,7 +67,7 @@ impl fmt::Display for Fault {
 }
 
 /// A promise that did not hold at one point.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
     /// Which kind of promise.
     pub fault: Fault,
@@ -97,7 +98,7 @@ impl fmt::Display for Violation {
 }
 
 /// The points that had one outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// How many.
     pub count: usize,
@@ -108,7 +109,7 @@ pub struct Tally {
 }
 
 /// The result of a sweep.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     /// Instructions of the operation, from the mark in front of it to the mark behind; of a merged report, the most.
     pub instructions: usize,

@@ -12,6 +12,8 @@ pub(super) struct Trace {
     places: Vec<u64>,
     /// For each place: whether survivors might see the difference to the place before.
     changed: Vec<bool>,
+    /// For each place: whether the instruction there touches what other processes see, or asks the system for something.
+    touches: Vec<bool>,
 }
 
 /// A way to the k-th place.
@@ -33,10 +35,12 @@ const BREAKPOINT_COST: usize = 6;
 const STOP_COST: usize = 1;
 
 impl Trace {
-    /// Adds a place; `changed`: shared memory differs from that at the place before, or a system call came between.
-    pub(super) fn push(&mut self, place: u64, changed: bool) {
+    /// Adds a place; `changed`: shared memory differs from that at the place before, or a system call came between;
+    /// `touches`: the next instruction reads or writes shared memory, or is a system call.
+    pub(super) fn push(&mut self, place: u64, changed: bool, touches: bool) {
         self.places.push(place);
         self.changed.push(changed);
+        self.touches.push(touches);
     }
 
     /// How many instructions lead to the last place.
@@ -68,6 +72,15 @@ impl Trace {
         routes
     }
 
+    /// The places at which a *live* peer is to be paused: in front of each access to what others see, and at the end.
+    ///
+    /// A paused peer has private state, but between two accesses nothing of it depends on the others, nor they on it: paused
+    /// anywhere there, it is as if paused in front of the second.
+    pub(super) fn accesses(&self) -> Vec<usize> {
+        let last = self.instructions();
+        (0..self.places.len()).filter(|&k| self.touches[k] || k == last).collect()
+    }
+
     /// The places at which a *dead* victim leaves something new: the first, and each after a change.
     ///
     /// The dead have no private state. What survivors can see of them is shared memory and what the kernel holds for them, and
@@ -83,7 +96,7 @@ mod tests {
 
     fn trace(places: &[u64]) -> Trace {
         let mut trace = Trace::default();
-        places.iter().for_each(|&place| trace.push(place, place.is_multiple_of(10)));
+        places.iter().for_each(|&place| trace.push(place, place.is_multiple_of(10), place.is_multiple_of(5)));
         trace
     }
 
@@ -129,5 +142,11 @@ mod tests {
     fn changes_are_the_start_and_what_was_marked() {
         assert_eq!(trace(&[7, 8, 10, 11, 20]).changes(), [0, 2, 4]);
         assert!(Trace::default().changes().is_empty());
+    }
+
+    #[test]
+    fn accesses_are_what_was_marked_and_the_end() {
+        assert_eq!(trace(&[5, 6, 8, 10, 11, 12]).accesses(), [0, 3, 5]);
+        assert_eq!(trace(&[5, 5]).accesses(), [0, 1]);
     }
 }

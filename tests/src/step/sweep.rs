@@ -27,7 +27,8 @@ pub struct Limits {
     /// How many instructions an operation may have.
     pub instructions: usize,
     /// An operation of more than these is killed once per change, not once per instruction. Survivors cannot tell the
-    /// difference, since the dead have no private memory; beside a peer, which is paused at each instruction, it is always so.
+    /// difference, since the dead have no private memory; beside a peer, which is paused at each of its accesses to shared
+    /// memory, it is always so.
     pub dense: usize,
     /// After how many violations the sweep stops: a broken operation would hang at every second point.
     pub violations: usize,
@@ -176,7 +177,8 @@ impl<C> Sweep<'_, C> {
             paused.record(self.limits.instructions, None)?
         };
         let mut report = Report::default();
-        for route in steps.routes() {
+        let pauses = steps.routes();
+        for route in steps.accesses().into_iter().map(|k| pauses[k]) {
             let (trace, ended) = self.record_beside(peer, route)?;
             report.instructions = report.instructions.max(trace.instructions());
             let routes = trace.routes();

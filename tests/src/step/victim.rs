@@ -13,6 +13,7 @@ use super::StepError;
 use super::arch::{self, Registers, breakpoint};
 use super::clock::Ticks;
 use super::route::{ASLEEP, Route, Trace};
+use super::shared::Shared;
 use nix::errno::Errno;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
@@ -166,24 +167,34 @@ impl Victim {
     /// Ends early where the child falls asleep or dies; [`at`](Self::at) tells.
     pub(super) fn record(&mut self, most: usize, memory: Option<&dyn Fn() -> u64>) -> Result<Trace, StepError> {
         let digest = || memory.map_or(0, |digest| digest());
-        let (mut trace, mut seen) = (Trace::default(), digest());
-        trace.push(self.place()?, true);
+        let (mut trace, mut seen, mut shared) = (Trace::default(), digest(), Shared::of(self.pid));
+        let mut system_call = self.at_system_call()?;
+        trace.push(self.place()?, true, system_call || shared.touched_next(self)?);
         while self.at == At::Inside {
             if trace.instructions() == most {
                 return Err(StepError::TooLong { most });
             }
-            let system_call = arch::is_system_call(self.read(self.place()?)?);
             match self.step()? {
                 At::Inside | At::Returned => {
                     let now = digest();
-                    trace.push(self.place()?, memory.is_none() || system_call || now != seen);
-                    seen = now;
+                    let changed = memory.is_none() || system_call || now != seen;
+                    if system_call {
+                        // It may have mapped more.
+                        shared.look_again();
+                    }
+                    (system_call, seen) = (self.at_system_call()?, now);
+                    trace.push(self.place()?, changed, system_call || shared.touched_next(self)?);
                 }
-                At::Asleep => trace.push(ASLEEP, true),
+                At::Asleep => trace.push(ASLEEP, true, true),
                 At::Signalled(_) | At::Exited(_) => {}
             }
         }
         Ok(trace)
+    }
+
+    /// Whether the next instruction is a system call.
+    fn at_system_call(&self) -> Result<bool, StepError> {
+        Ok(arch::is_system_call(self.read(self.place()?)?))
     }
 
     /// Goes where a recorded run was. False if this run took another path; it is somewhere inside, or behind, then.
@@ -349,7 +360,7 @@ impl Victim {
         stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'))
     }
 
-    fn registers(&self) -> Result<Registers, StepError> {
+    pub(super) fn registers(&self) -> Result<Registers, StepError> {
         ptrace::getregs(self.pid).map_err(StepError::system("the child's registers"))
     }
 
@@ -357,7 +368,7 @@ impl Victim {
         ptrace::setregs(self.pid, registers).map_err(StepError::system("the child's registers"))
     }
 
-    fn read(&self, place: u64) -> Result<u64, StepError> {
+    pub(super) fn read(&self, place: u64) -> Result<u64, StepError> {
         let word = ptrace::read(self.pid, place as ptrace::AddressType);
         word.map(|word| word as u64).map_err(StepError::system("the child's code"))
     }

@@ -38,7 +38,7 @@ pub struct Tracking {
 impl Tracking {
     /// No message yet.
     pub fn start() -> Page<Self> {
-        Page::new(Self {
+        Page::books(Self {
             next: AtomicU64::new(0),
             lives: std::array::from_fn(|_| Life::default()),
             receives_begun: AtomicU32::new(0),
