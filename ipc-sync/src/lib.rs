@@ -15,6 +15,10 @@ pub mod condition;
 mod lock;
 pub mod once;
 
+#[cfg(not(ipc_loom))]
+pub use barrier::{Arrival, Barrier, BarrierError, BarrierOptions, BarrierState, Breach};
+#[cfg(not(ipc_loom))]
+pub use condition::{Condition, ConditionError, ConditionOptions, ConditionState, Wake};
 #[doc(hidden)]
 pub use ipc_core::__private;
 pub use ipc_core::__private::plain_via_sync as plain;
@@ -28,3 +32,5 @@ pub use ipc_core::{Cause, Deadline, Error, ErrorKind, LockError, Plain};
 pub use ipc_core::{Segment, SegmentOptions, Ticket};
 #[cfg(not(ipc_loom))]
 pub use lock::{Lock, LockState};
+#[cfg(not(ipc_loom))]
+pub use once::{Once, OnceError, OnceState, OnceValue, OnceValueState};

@@ -6,7 +6,7 @@
 use ipc_core::raw::{Census, Owner, Verdict};
 use ipc_core::shim::{self, AtomicU32, AtomicU64, Ordering, UnsafeCell};
 use ipc_core::{Deadline, MemberError};
-use ipc_sync::barrier::{Arrival, BarrierError, BarrierLine, Breach, Meeting, new_place};
+use ipc_sync::barrier::{Arrival, BarrierError, BarrierHead, Breach, Meeting, new_place};
 use loom::sync::Arc;
 use loom::thread;
 use std::borrow::Cow;
@@ -23,7 +23,7 @@ fn explore(preemptions: usize, rechecks: bool, model: impl Fn() + Sync + Send + 
 
 /// A barrier, and a cell per party that nobody else orders.
 struct Room {
-    line: BarrierLine,
+    head: BarrierHead,
     places: Vec<AtomicU64>,
     written: Vec<UnsafeCell<u32>>,
     acted: UnsafeCell<u32>,
@@ -58,7 +58,7 @@ impl Census for Town {
 
 fn room(parties: usize) -> Arc<Room> {
     Arc::new(Room {
-        line: BarrierLine::new(None),
+        head: BarrierHead::new(None),
         places: (0..parties).map(|_| new_place()).collect(),
         written: (0..parties).map(|_| UnsafeCell::new(0)).collect(),
         acted: UnsafeCell::new(0),
@@ -72,7 +72,7 @@ impl Town {
     }
 
     fn meeting(&self) -> Meeting<'_, Self> {
-        Meeting { line: &self.room.line, places: &self.room.places, census: self }
+        Meeting { head: &self.room.head, places: &self.room.places, census: self }
     }
 
     fn wait(&self, deadline: Deadline) -> Result<Arrival, BarrierError> {

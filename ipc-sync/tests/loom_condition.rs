@@ -7,7 +7,7 @@ use ipc_core::raw::lock_line::Entry;
 use ipc_core::raw::{Census, LockLine, Owner, Verdict};
 use ipc_core::shim::{self, AtomicU32, Ordering, UnsafeCell};
 use ipc_core::{Deadline, MemberError};
-use ipc_sync::condition::{Cell, ConditionError, ConditionLine, Ended, Wait, Waiting};
+use ipc_sync::condition::{Cell, ConditionError, ConditionHead, Ended, Wait, Waiting};
 use loom::sync::Arc;
 use loom::thread;
 use std::borrow::Cow;
@@ -32,7 +32,7 @@ struct Town {
 /// A lock, a condition, and data that nobody else orders.
 struct Room {
     lock: LockLine,
-    line: ConditionLine,
+    head: ConditionHead,
     cells: Vec<Cell>,
     ready: UnsafeCell<bool>,
     dead: AtomicU32,
@@ -44,7 +44,7 @@ impl Room {
     fn new(cells: usize) -> Arc<Self> {
         Arc::new(Self {
             lock: LockLine::new(),
-            line: ConditionLine::new(),
+            head: ConditionHead::new(),
             cells: (0..cells).map(|_| Cell::new()).collect(),
             ready: UnsafeCell::new(false),
             dead: AtomicU32::new(0),
@@ -80,7 +80,7 @@ impl Town {
     }
 
     fn condition(&self) -> Waiting<'_, Self> {
-        Waiting { line: &self.room.line, cells: &self.room.cells, census: self }
+        Waiting { head: &self.room.head, cells: &self.room.cells, census: self }
     }
 
     fn lock(&self) {

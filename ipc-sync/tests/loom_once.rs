@@ -75,14 +75,14 @@ impl Town {
             self.shared.value.with_mut(|value| unsafe { *value += 1 });
             self.shared.completed.fetch_add(1, Ordering::Relaxed);
         };
-        self.shared.line.call(self, init, Deadline::NEVER).unwrap();
+        self.shared.line.call(self, init, |()| (), Deadline::NEVER).unwrap();
         // SAFETY: done: nobody writes any more.
         self.shared.value.with(|value| unsafe { *value })
     }
 
     fn die_initialising(&self) -> Result<(), OnceError> {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            self.shared.line.call(self, |_| std::panic::resume_unwind(Box::new(())), Deadline::NEVER)
+            self.shared.line.call(self, |_| std::panic::resume_unwind(Box::new(())), |()| (), Deadline::NEVER)
         }));
         result.unwrap_or(Ok(()))
     }

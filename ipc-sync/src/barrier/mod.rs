@@ -21,9 +21,9 @@
 //!
 //! | control        | the last one comes | its action is done | time-out, abort, a death, a panic | reset               |
 //! |----------------|--------------------|--------------------|-----------------------------------|---------------------|
-//! | FILLING k      | ACTING k           |                    | BROKEN k                          | BROKEN k, FILLING k+1 |
-//! | ACTING k       |                    | FILLING k+1        | BROKEN k                          | BROKEN k, FILLING k+1 |
-//! | BROKEN k       |                    |                    |                                   | FILLING k+1         |
+//! | FILLING k      | ACTING k           |                    | BROKEN k                          | BROKEN k, then FILLING k+1 |
+//! | ACTING k       |                    | FILLING k+1        | BROKEN k                          | BROKEN k, then FILLING k+1 |
+//! | BROKEN k       |                    |                    | BROKEN k                          | FILLING k+1         |
 //!
 //! | place          | arrive in pass k                           | leave, passed | leave, broken | reset in pass k        |
 //! |----------------|--------------------------------------------|---------------|---------------|------------------------|
@@ -45,7 +45,8 @@
 //! The control word says k no more, or BROKEN: **12** read our place: ARRIVED k is *passed*, unless BROKEN k; TOLD is *reset*.
 //! **13** give it back: one CAS → ABSENT, or FREE when broken; wake one at the doors.
 //! Reset: **a** one CAS → BROKEN k · **b** tell: each ARRIVED k → TOLD; forget: each ABSENT, and what the dead left → FREE ·
-//! **c** one CAS BROKEN k → FILLING k+1 · **d** wake all.
+//! **c** one CAS BROKEN k → FILLING k+1 · **d** wake all. Whoever finds BROKEN by a reset does b to d itself: nobody is told twice,
+//! and a resetter that dies holds nobody up.
 //!
 //! Why 12 is right: a place that was taken in step 3 had not changed since step 2, tag and all, and after that the control word
 //! still said k. So pass k had not been left by step 3: leaving it by release needs this place ARRIVED k, by reset gives it
@@ -72,15 +73,13 @@
 //! | 10          | a registration too many                   | `purge` by reset                                      | `crashpoints` Barrier::wait_timeout            |
 //! | 11          | broken, and nobody woken                  | their re-check                                        | `crashpoints` Barrier::abort                   |
 //! | 13, between passes | a dead party's place, ABSENT       | 10 of the next pass; 2 of whoever wants the place: broken | `killed_between_passes_is_broken`          |
-//! | a, b        | broken; some told                         | the next reset                                        | `crashpoints` Barrier::reset                   |
+//! | a, b        | broken by a reset; some told              | whoever waits, or comes, goes on with b               | `crashpoints` Barrier::reset                   |
 //! | c           | reset, and nobody woken                   | their re-check                                        | `crashpoints` Barrier::reset                   |
 //!
 //! # ABA
 //!
 //! Passes have 40 bits in the control word and 13 in a place. A party that is stopped between 2 and 3 while exactly a multiple
-//! of 8192 passes go by without it (so there are more parties than places) would arrive in a pass that it did not read; one
-//! that is stopped in the middle of `b` may forget an ABSENT party of a later pass, whose death between passes would then not
-//! be noticed before it waits again.
+//! of 8192 passes go by without it (so there are more parties than places) would arrive in a pass that it did not read.
 //!
 //! # Not promised
 //!
@@ -90,7 +89,11 @@
 //! Sources: the verbs and their outcomes are those of Python's `threading.Barrier`; releasing all by one store that flips a
 //! phase is the sense-reversing barrier of Hensgen, Finkel and Manber (1988); places instead of a count are ours.
 
+#[cfg(not(ipc_loom))]
+mod handle;
 mod state;
 mod word;
 
-pub use state::{Arrival, BarrierError, BarrierLine, Breach, Meeting, new_place};
+#[cfg(not(ipc_loom))]
+pub use handle::{Barrier, BarrierOptions, BarrierSetup, BarrierState};
+pub use state::{Arrival, BarrierError, BarrierHead, Breach, Meeting, new_place};

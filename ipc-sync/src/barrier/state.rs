@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What a barrier has once.
 #[repr(C, align(64))]
-pub struct BarrierLine {
+pub struct BarrierHead {
     control: AtomicU64,
     timeout: AtomicU64,
     changed: WaitWord,
@@ -17,9 +17,9 @@ pub struct BarrierLine {
 }
 
 #[cfg(not(ipc_loom))]
-const _: () = assert!(size_of::<BarrierLine>() == 192);
+const _: () = assert!(size_of::<BarrierHead>() == 192);
 
-impl BarrierLine {
+impl BarrierHead {
     /// A barrier that nobody has waited at, and whose `wait` waits at most so long.
     pub fn new(timeout: Option<Duration>) -> Self {
         Self {
@@ -28,6 +28,14 @@ impl BarrierLine {
             changed: WaitWord::new(),
             doors: WaitWord::new(),
         }
+    }
+
+    /// The same, of zero bytes, with its places.
+    pub fn init(&self, places: &[AtomicU64], timeout: Option<Duration>) {
+        // ORDERING: Relaxed, all: whoever publishes the memory around it publishes this.
+        self.control.store(Pass::FIRST.word(), Ordering::Relaxed);
+        self.timeout.store(timeout_ns(timeout), Ordering::Relaxed);
+        places.iter().for_each(|place| place.store(Seat::free(0).word(), Ordering::Relaxed));
     }
 
     /// When a wait without a time of its own that begins now gives up.
@@ -40,7 +48,7 @@ impl BarrierLine {
 }
 
 /// As stored; `u64::MAX` is for ever.
-pub(super) fn timeout_ns(timeout: Option<Duration>) -> u64 {
+fn timeout_ns(timeout: Option<Duration>) -> u64 {
     timeout.map_or(u64::MAX, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX))
 }
 
@@ -129,7 +137,7 @@ impl Arrival {
 #[derive(Clone, Copy)]
 pub struct Meeting<'a, C> {
     /// What it has once.
-    pub line: &'a BarrierLine,
+    pub head: &'a BarrierHead,
     /// Its places; at least one, at most 65 536.
     pub places: &'a [AtomicU64],
     /// Knows the members.
@@ -148,6 +156,9 @@ struct Taken {
 impl<C: Census> Meeting<'_, C> {
     /// Waits until all have come. Who is last runs `action` before anybody is released.
     pub fn wait(&self, action: impl FnOnce(), deadline: Deadline) -> Result<Arrival, BarrierError> {
+        if self.places.is_empty() {
+            return Err(Corrupt { what: "number of parties of a barrier", found: 0 }.into());
+        }
         let me = self.census.me()?;
         let mine = self.arrive(me, deadline)?;
         let leads = match self.until_full(&mine, deadline) {
@@ -165,32 +176,14 @@ impl<C: Census> Meeting<'_, C> {
 
     /// Breaks the barrier: those who wait, and those who come, are told, until [`reset`](Self::reset).
     pub fn abort(&self) -> Result<(), BarrierError> {
-        self.break_for(Cause::Aborted)
+        self.break_anew(Cause::Aborted).map(|_| ())
     }
 
     /// Steps a to d: those who wait are told; then nobody has ever waited.
     pub fn reset(&self) -> Result<(), BarrierError> {
         // a.
-        self.break_for(Cause::Reset)?;
-        let broken = self.control()?;
-        if !matches!(broken.control, Control::Broken { .. }) {
-            // Somebody else's reset was faster.
-            return Ok(());
-        }
-        for place in self.places {
-            self.clear(place, broken.number)?;
-        }
-        // c. ORDERING: SeqCst [barrier/B4], [wait/W1]. Lost: another reset has done the same.
-        let _ = self.line.control.compare_exchange(
-            broken.word(),
-            broken.next().word(),
-            Ordering::SeqCst,
-            Ordering::Relaxed,
-        );
-        // d. The dead among the sleepers are forgotten.
-        self.line.changed.purge();
-        self.line.doors.purge();
-        Ok(())
+        let broken = self.break_anew(Cause::Reset)?;
+        Ok(self.finish_reset(broken)?)
     }
 
     /// How many wait: 0 unless the pass is filling; a snapshot.
@@ -215,10 +208,17 @@ impl<C: Census> Meeting<'_, C> {
     fn arrive(&self, me: Owner, deadline: Deadline) -> Result<Taken, BarrierError> {
         let (mut pause, mut lost) = (Pause::new(), 0);
         while lost < ATTEMPTS {
+            lost += 1;
             // 1. ORDERING: SeqCst, see `control`.
             let now = self.control()?;
-            if let Control::Broken { cause, place } = now.control {
-                return Err(BarrierError::Broken(self.describe(cause, place)));
+            match now.control {
+                // It would say so again to one who has just been told, or for ever if whoever resets it has died.
+                Control::Broken { cause: Cause::Reset, .. } => {
+                    self.finish_reset(now)?;
+                    continue;
+                }
+                Control::Broken { cause, place } => return Err(BarrierError::Broken(self.describe(cause, place))),
+                Control::Filling | Control::Acting { .. } => {}
             }
             // 2.
             match self.choose(me, now)? {
@@ -232,12 +232,11 @@ impl<C: Census> Meeting<'_, C> {
                         shim::total_order();
                         return Ok(Taken { me, pass: now.number, at, seat });
                     }
-                    lost += 1;
                 }
                 Choice::Dead(at) => self.break_from(now, Cause::Died, at),
                 Choice::Full => {
                     let ready = || self.control() != Ok(now) || now.control == Control::Filling && self.has_room();
-                    match self.line.doors.sleep(&mut pause, deadline, ready) {
+                    match self.head.doors.sleep(&mut pause, deadline, ready) {
                         Slept::Woken => lost = 0,
                         Slept::Recheck => self.look_after(now, 0),
                         Slept::Deadline => return Err(BarrierError::Timeout),
@@ -300,7 +299,7 @@ impl<C: Census> Meeting<'_, C> {
             let ready = || {
                 self.control() != Ok(now) || now.control == Control::Filling && self.is_full(now.number) != Ok(false)
             };
-            match self.line.changed.sleep(&mut pause, deadline, ready) {
+            match self.head.changed.sleep(&mut pause, deadline, ready) {
                 Slept::Woken => {}
                 Slept::Recheck => self.look_after(now, mine.at + 1),
                 // 11.
@@ -334,6 +333,10 @@ impl<C: Census> Meeting<'_, C> {
         let now = self.control()?;
         let told = self.places[mine.at].load(Ordering::SeqCst) != mine.seat.word();
         let breach = match now.control {
+            Control::Broken { cause: Cause::Reset, .. } if now.number == mine.pass => {
+                self.finish_reset(now)?;
+                Some(Breach::Reset)
+            }
             Control::Broken { cause, place } if now.number == mine.pass => Some(self.describe(cause, place)),
             _ => told.then_some(Breach::Reset),
         };
@@ -356,25 +359,41 @@ impl<C: Census> Meeting<'_, C> {
                 break;
             }
         }
-        self.line.doors.notify(1);
+        self.head.doors.notify(1);
+    }
+
+    /// Steps b to d, by whoever finds them undone: several at once do the same.
+    fn finish_reset(&self, broken: Pass) -> Result<(), Corrupt> {
+        for place in self.places {
+            self.clear(place, broken)?;
+        }
+        // c. ORDERING: SeqCst [barrier/B4], [wait/W1].
+        let (from, to) = (broken.word(), broken.next().word());
+        if self.head.control.compare_exchange(from, to, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
+            // d. The dead among the sleepers are forgotten.
+            self.head.changed.purge();
+            self.head.doors.purge();
+        }
+        Ok(())
     }
 
     /// Step b, for one place.
     ///
     /// A free place, too, gets another tag: whoever is about to take it for this pass fails.
-    fn clear(&self, place: &AtomicU64, pass: u64) -> Result<(), Corrupt> {
-        let free = Seat::free(pass + 1);
+    fn clear(&self, place: &AtomicU64, broken: Pass) -> Result<(), Corrupt> {
+        let free = Seat::free(broken.number + 1);
         for _ in 0..ATTEMPTS {
             let word = place.load(Ordering::SeqCst);
-            let seat = match Seat::read(word) {
-                Ok(seat) => seat,
-                // Whatever it was: after a reset it is a place again.
-                Err(_) => free,
-            };
+            // Looked at after the place: then it belongs to the broken pass, or the exchange fails.
+            if self.control()? != broken {
+                return Ok(());
+            }
+            // Whatever it was: after a reset it is a place again.
+            let seat = Seat::read(word).unwrap_or(free);
             let cleared = match seat.kind {
                 Kind::Free | Kind::Absent => free,
-                _ if self.census.verdict(seat.owner) == Verdict::Dead => free,
-                Kind::Arrived if seat.arrived_in(pass) => Seat::of(seat.owner, Kind::Told, pass),
+                _ if self.is_dead(seat) => free,
+                Kind::Arrived if seat.arrived_in(broken.number) => Seat::of(seat.owner, Kind::Told, broken.number),
                 Kind::Arrived | Kind::Told => return Ok(()),
             };
             // ORDERING: SeqCst [barrier/B4].
@@ -417,34 +436,32 @@ impl<C: Census> Meeting<'_, C> {
         self.change(now, now.with(Control::Broken { cause, place }));
     }
 
-    /// Breaks the pass that is on, whichever that is; one that is broken stays as it is.
-    fn break_for(&self, cause: Cause) -> Result<(), BarrierError> {
+    /// Breaks the pass that is on, whichever that is, or gives a broken one another cause.
+    fn break_anew(&self, cause: Cause) -> Result<Pass, BarrierError> {
         for _ in 0..ATTEMPTS {
             let now = self.control()?;
-            if matches!(now.control, Control::Broken { .. }) {
-                return Ok(());
-            }
-            if self.change(now, now.with(Control::Broken { cause, place: 0 })) {
-                return Ok(());
+            let broken = now.with(Control::Broken { cause, place: 0 });
+            if now == broken || self.change(now, broken) {
+                return Ok(broken);
             }
         }
-        Err(Corrupt { what: "control word of a barrier", found: self.line.control.load(Ordering::Relaxed) }.into())
+        Err(Corrupt { what: "control word of a barrier", found: self.head.control.load(Ordering::Relaxed) }.into())
     }
 
     fn change(&self, from: Pass, to: Pass) -> bool {
-        let control = &self.line.control;
+        let control = &self.head.control;
         // ORDERING: SeqCst [barrier/B2], [wait/W1].
         let changed = control.compare_exchange(from.word(), to.word(), Ordering::SeqCst, Ordering::Relaxed).is_ok();
         if changed && !matches!(to.control, Control::Acting { .. }) {
-            self.line.changed.notify(u32::MAX);
-            self.line.doors.notify(u32::MAX);
+            self.head.changed.notify(u32::MAX);
+            self.head.doors.notify(u32::MAX);
         }
         changed
     }
 
     fn control(&self) -> Result<Pass, Corrupt> {
         // ORDERING: SeqCst [barrier/B2], [barrier/B3].
-        Pass::read(self.line.control.load(Ordering::SeqCst))
+        Pass::read(self.head.control.load(Ordering::SeqCst))
     }
 
     fn seat(&self, at: usize) -> Result<Seat, Corrupt> {

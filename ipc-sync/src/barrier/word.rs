@@ -154,7 +154,8 @@ mod tests {
     #[test]
     fn every_control_comes_back() {
         let all = CAUSES.map(|cause| Control::Broken { cause, place: 0xffff });
-        for control in [Control::Filling, Control::Acting { place: 7 }, Control::Acting { place: 0 }].iter().chain(&all) {
+        for control in [Control::Filling, Control::Acting { place: 7 }, Control::Acting { place: 0 }].iter().chain(&all)
+        {
             let pass = Pass { number: PASS, control: *control };
             assert_eq!(Pass::read(pass.word()), Ok(pass));
         }

@@ -91,7 +91,13 @@
 //! taking over a dead waiter's notification is ours.
 
 mod cell;
+#[cfg(not(ipc_loom))]
+mod handle;
 mod state;
 
 pub use cell::Cell;
-pub use state::{ConditionError, ConditionLine, Ended, Wait, Waiting, Wake};
+#[cfg(not(ipc_loom))]
+pub(crate) use handle::check_count;
+#[cfg(not(ipc_loom))]
+pub use handle::{Condition, ConditionOptions, ConditionState};
+pub use state::{ConditionError, ConditionHead, Ended, Wait, Waiting, Wake};

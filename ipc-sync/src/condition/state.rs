@@ -7,29 +7,38 @@ use ipc_core::{Corrupt, Deadline, LockError, MemberError};
 
 /// What a condition has once; a line of its own.
 #[repr(C, align(64))]
-pub struct ConditionLine {
+pub struct ConditionHead {
     lock: AtomicU64,
     next: AtomicU64,
     used: AtomicU32,
 }
 
 #[cfg(not(ipc_loom))]
-const _: () = assert!(size_of::<ConditionLine>() == 64);
+const _: () = assert!(size_of::<ConditionHead>() == 64);
 
-impl ConditionLine {
+impl ConditionHead {
     /// A condition that no lock has been used with.
     pub fn new() -> Self {
-        Self { lock: AtomicU64::new(UNBOUND), next: AtomicU64::new(1), used: AtomicU32::new(0) }
+        Self { lock: AtomicU64::new(UNBOUND), next: AtomicU64::new(FIRST), used: AtomicU32::new(0) }
+    }
+
+    /// The same, of zero bytes, with its cells.
+    pub fn init(&self, cells: &[Cell]) {
+        // ORDERING: Relaxed, as below: whoever publishes the memory around it publishes this.
+        self.next.store(FIRST, Ordering::Relaxed);
+        cells.iter().for_each(|cell| cell.word.store(cell::FREE, Ordering::Relaxed));
     }
 }
 
-impl Default for ConditionLine {
+impl Default for ConditionHead {
     fn default() -> Self {
         Self::new()
     }
 }
 
 const UNBOUND: u64 = 0;
+/// The first ticket.
+const FIRST: u64 = 1;
 
 /// Who loses so often against others meets somebody who scribbles.
 const ATTEMPTS_PER_CELL: usize = 4;
@@ -99,7 +108,7 @@ pub struct Wait {
 #[derive(Clone, Copy)]
 pub struct Waiting<'a, C> {
     /// What it has once.
-    pub line: &'a ConditionLine,
+    pub head: &'a ConditionHead,
     /// Its cells.
     pub cells: &'a [Cell],
     /// Knows the members.
@@ -112,7 +121,7 @@ impl<C: Census> Waiting<'_, C> {
         self.bind(lock)?;
         let me = self.census.me()?;
         // 2. ORDERING: Relaxed: waiters follow each other through the lock.
-        let ticket = self.line.next.fetch_add(1, Ordering::Relaxed);
+        let ticket = self.head.next.fetch_add(1, Ordering::Relaxed);
         self.take_cell(me, ticket)
             .or_else(|| {
                 self.free_the_dead();
@@ -180,10 +189,12 @@ impl<C: Census> Waiting<'_, C> {
     /// Notifies up to `most` of those who wait, the longest waiting first; how many. Callable from a signal handler.
     pub fn notify(&self, most: usize) -> usize {
         // a. ORDERING: Acquire [cond/C3]: for a notifier without the lock, whatever it happens to see.
-        let until = self.line.next.load(Ordering::Acquire);
+        let until = self.head.next.load(Ordering::Acquire);
         let used = self.used();
         if most >= used {
-            return (0..used).filter(|&at| self.waits(at, until).is_some_and(|seen| self.mark(at, seen, until))).count();
+            return (0..used)
+                .filter(|&at| self.waits(at, until).is_some_and(|seen| self.mark(at, seen, until)))
+                .count();
         }
         let mut marked = 0;
         for _ in 0..ATTEMPTS_PER_CELL * used {
@@ -205,9 +216,9 @@ impl<C: Census> Waiting<'_, C> {
     /// Step 1.
     fn bind(&self, lock: u64) -> Result<(), ConditionError> {
         // ORDERING: Relaxed: it guards nothing but itself.
-        let bound = self.line.lock.load(Ordering::Relaxed);
+        let bound = self.head.lock.load(Ordering::Relaxed);
         let bound = if bound == UNBOUND {
-            let bind = self.line.lock.compare_exchange(UNBOUND, lock, Ordering::Relaxed, Ordering::Relaxed);
+            let bind = self.head.lock.compare_exchange(UNBOUND, lock, Ordering::Relaxed, Ordering::Relaxed);
             bind.map_or_else(|other| other, |_| lock)
         } else {
             bound
@@ -223,15 +234,10 @@ impl<C: Census> Waiting<'_, C> {
             }
             // 3. Before 4, and nobody else is about to take a cell: that needs the lock.
             cell.ticket.store(ticket, Ordering::Relaxed);
-            self.line.used.fetch_max(at as u32 + 1, Ordering::Relaxed);
+            self.head.used.fetch_max(at as u32 + 1, Ordering::Relaxed);
             shim::program_order();
             // 4. ORDERING: AcqRel [cond/C1], [cond/C3].
-            let taken = cell.word.compare_exchange(
-                cell::FREE,
-                cell::waiting(me),
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            );
+            let taken = cell.word.compare_exchange(cell::FREE, cell::waiting(me), Ordering::AcqRel, Ordering::Relaxed);
             taken.is_ok().then_some(at)
         })
     }
@@ -250,9 +256,7 @@ impl<C: Census> Waiting<'_, C> {
             };
             // 7. ORDERING: AcqRel [cond/C2]: `until` stays, for whoever inherits from us.
             let ours = cell::notified(wait.me);
-            if !orphaned
-                || heir.word.compare_exchange(seen, ours, Ordering::AcqRel, Ordering::Relaxed).is_err()
-            {
+            if !orphaned || heir.word.compare_exchange(seen, ours, Ordering::AcqRel, Ordering::Relaxed).is_err() {
                 continue;
             }
             // 8. ORDERING: AcqRel, as in `leave`.
@@ -272,12 +276,7 @@ impl<C: Census> Waiting<'_, C> {
     fn give_back(&self, at: usize, me: Owner) {
         let spare = &self.cells[at];
         // ORDERING: AcqRel [cond/C2].
-        let given = spare.word.compare_exchange(
-            cell::notified(me),
-            cell::PENDING,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
+        let given = spare.word.compare_exchange(cell::notified(me), cell::PENDING, Ordering::AcqRel, Ordering::Relaxed);
         let until = spare.until.load(Ordering::Relaxed);
         if given.is_ok()
             && let Some((next, _)) = self.longest_waiting(until, None)
@@ -316,7 +315,9 @@ impl<C: Census> Waiting<'_, C> {
     fn longest_waiting(&self, until: u64, except: Option<usize>) -> Option<(usize, u64)> {
         (0..self.used())
             .filter(|&at| Some(at) != except)
-            .filter_map(|at| self.waits(at, until).map(|seen| (self.cells[at].ticket.load(Ordering::Relaxed), at, seen)))
+            .filter_map(|at| {
+                self.waits(at, until).map(|seen| (self.cells[at].ticket.load(Ordering::Relaxed), at, seen))
+            })
             .min()
             .map(|(_, at, seen)| (at, seen))
     }
@@ -362,6 +363,6 @@ impl<C: Census> Waiting<'_, C> {
     /// How many cells are worth a look.
     fn used(&self) -> usize {
         // ORDERING: Relaxed: raised before the cell was taken, so whoever sees the cell taken by way of the lock sees this.
-        (self.line.used.load(Ordering::Relaxed) as usize).min(self.cells.len())
+        (self.head.used.load(Ordering::Relaxed) as usize).min(self.cells.len())
     }
 }

@@ -20,7 +20,8 @@
 //!
 //! # Steps
 //!
-//! **1** read the word: done, and that is all. **2** one CAS nobody → me · **3** run the initialiser · **4** one CAS me → DONE ·
+//! **1** read the word: done, and that is all. **2** one CAS nobody → me · **3** run the initialiser, then store the value, unless
+//! this process was forked meanwhile · **4** one CAS me → DONE ·
 //! **5** wake all. A panic in 3: **6** one CAS me → nobody, TRIED, and wake all.
 //! Waiting: **7** sleep on the word, at most one re-check interval; on expiry ask about its owner; dead: **8** one CAS dead → me,
 //! TRIED, and on with 3.
@@ -58,6 +59,10 @@
 //!
 //! [`OnceValue`]: crate::OnceValue
 
+#[cfg(not(ipc_loom))]
+mod handle;
 mod state;
 
+#[cfg(not(ipc_loom))]
+pub use handle::{Once, OnceState, OnceValue, OnceValueState};
 pub use state::{OnceError, OnceLine};

@@ -3,6 +3,7 @@
 use ipc_core::raw::{Backoff, Census, Owner, Pause, Slept, Verdict};
 use ipc_core::shim::{Futex64, Ordering};
 use ipc_core::{Corrupt, Deadline, MemberError};
+use std::fmt;
 
 const VALID: u64 = 0b001;
 const TRIED: u64 = 0b010;
@@ -63,6 +64,12 @@ impl OnceLine {
         Self { word: Futex64::new(VALID) }
     }
 
+    /// The same, of zero bytes.
+    pub fn init(&self) {
+        // ORDERING: Relaxed: whoever publishes the memory around it publishes this.
+        self.word.store(VALID, Ordering::Relaxed);
+    }
+
     /// As somebody left it who began and did not end: for models, which cannot kill.
     #[cfg(ipc_loom)]
     pub fn left_running(owner: Owner) -> Self {
@@ -76,14 +83,27 @@ impl OnceLine {
         self.word.load(Ordering::Acquire) == VALID | DONE
     }
 
-    /// Runs `init` unless it is done, or waits for whoever runs it; `init` is told whether somebody tried before.
+    /// Runs `init` unless it is done, or waits for whoever runs it; `init` is told whether somebody tried before. What it makes
+    /// is given to `store`, before it is done.
     #[inline]
-    pub fn call(&self, census: &impl Census, init: impl FnOnce(bool), deadline: Deadline) -> Result<(), OnceError> {
-        if self.is_done() { Ok(()) } else { self.call_slow(census, init, deadline) }
+    pub fn call<V>(
+        &self,
+        census: &impl Census,
+        init: impl FnOnce(bool) -> V,
+        store: impl FnOnce(V),
+        deadline: Deadline,
+    ) -> Result<(), OnceError> {
+        if self.is_done() { Ok(()) } else { self.call_slow(census, init, store, deadline) }
     }
 
     #[cold]
-    fn call_slow(&self, census: &impl Census, init: impl FnOnce(bool), deadline: Deadline) -> Result<(), OnceError> {
+    fn call_slow<V>(
+        &self,
+        census: &impl Census,
+        init: impl FnOnce(bool) -> V,
+        store: impl FnOnce(V),
+        deadline: Deadline,
+    ) -> Result<(), OnceError> {
         let me = census.me()?;
         let (mut backoff, mut pause) = (Backoff::new(), Pause::new());
         loop {
@@ -92,7 +112,9 @@ impl OnceLine {
             match read(seen)? {
                 Says::Done => return Ok(()),
                 // 2.
-                Says::Nobody { tried } if self.begin(seen, me, tried) => return self.run(census, me, tried, init),
+                Says::Nobody { tried } if self.begin(seen, me, tried) => {
+                    return self.run(census, (me, tried), init, store);
+                }
                 Says::Nobody { .. } => {}
                 Says::Running(owner) if owner == me && me.thread() != 0 => return Err(OnceError::WouldDeadlock),
                 Says::Running(_) if deadline != Deadline::PASSED && backoff.spin() => continue,
@@ -106,7 +128,7 @@ impl OnceLine {
                         && census.verdict(owner) == Verdict::Dead
                         && self.begin(seen, me, true)
                     {
-                        return self.run(census, me, true, init);
+                        return self.run(census, (me, true), init, store);
                     }
                 }
             }
@@ -122,12 +144,31 @@ impl OnceLine {
     }
 
     /// Steps 3 to 6.
-    fn run(&self, census: &impl Census, me: Owner, tried: bool, init: impl FnOnce(bool)) -> Result<(), OnceError> {
+    fn run<V>(
+        &self,
+        census: &impl Census,
+        (me, tried): (Owner, bool),
+        init: impl FnOnce(bool) -> V,
+        store: impl FnOnce(V),
+    ) -> Result<(), OnceError> {
         let mut attempt = Attempt { line: self, census, me, tried, becomes: VALID | TRIED };
         // 3.
-        init(tried);
+        let made = init(tried);
+        if attempt.is_inherited() {
+            return Err(OnceError::Forked);
+        }
+        store(made);
         attempt.becomes = VALID | DONE;
-        if attempt.is_inherited() { Err(OnceError::Forked) } else { Ok(()) }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for OnceLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match read(self.word.load(Ordering::Relaxed)) {
+            Ok(says) => write!(f, "Once({says:?})"),
+            Err(corrupt) => write!(f, "Once({corrupt:?})"),
+        }
     }
 }
 

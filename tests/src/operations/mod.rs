@@ -7,16 +7,20 @@
 //! | ledger    | what victims write down about their work, for checks          |
 //! | locked    | what Value, Array and Lock have in common                     |
 //! | value, array, lock | the rest of each                                     |
+//! | condition, barrier, once | those of `ipc-sync`, with live sleepers beside the victim |
 //! | directory | objects in a segment: create, open, attach                    |
 //! | segment   | segments: create, open, unlink, attach, leave                 |
 //! | queue     | queues and their endpoints                                    |
 
 mod array;
+mod barrier;
+mod condition;
 mod controls;
 mod directory;
 mod ledger;
 mod lock;
 mod locked;
+mod once;
 mod queue;
 mod segment;
 mod value;
@@ -34,6 +38,9 @@ pub fn all() -> Registry {
     value::register(&mut registry);
     array::register(&mut registry);
     lock::register(&mut registry);
+    condition::register(&mut registry);
+    barrier::register(&mut registry);
+    once::register(&mut registry);
     directory::register(&mut registry);
     segment::register(&mut registry);
     queue::register(&mut registry);

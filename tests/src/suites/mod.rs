@@ -1,4 +1,7 @@
 //! Conformance suites: what every type of a family must do, in every placement. Ids are those of SEMANTICS.
 
+pub mod barrier;
+pub mod condition;
 pub mod locked;
+pub mod once;
 pub mod queue;
