@@ -9,11 +9,28 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(not(ipc_loom))]
+mod barrier;
+#[cfg(ipc_loom)]
 pub mod barrier;
+#[cfg(not(ipc_loom))]
+mod condition;
+#[cfg(ipc_loom)]
 pub mod condition;
 #[cfg(not(ipc_loom))]
 mod lock;
+#[cfg(not(ipc_loom))]
+mod lock_all;
+#[cfg(not(ipc_loom))]
+mod once;
+#[cfg(ipc_loom)]
 pub mod once;
+#[cfg(not(ipc_loom))]
+mod rlock;
+#[cfg(not(ipc_loom))]
+mod rwlock;
+#[cfg(ipc_loom)]
+pub mod rwlock;
 
 #[cfg(not(ipc_loom))]
 pub use barrier::{Arrival, Barrier, BarrierError, BarrierOptions, BarrierState, Breach};
@@ -24,7 +41,7 @@ pub use ipc_core::__private;
 pub use ipc_core::__private::plain_via_sync as plain;
 #[cfg(not(ipc_loom))]
 #[doc(no_inline)]
-pub use ipc_core::raw::Guard;
+pub use ipc_core::raw::{Guard, Holder};
 #[doc(no_inline)]
 pub use ipc_core::{Cause, Deadline, Error, ErrorKind, LockError, Plain};
 #[cfg(not(ipc_loom))]
@@ -33,4 +50,10 @@ pub use ipc_core::{Segment, SegmentOptions, Ticket};
 #[cfg(not(ipc_loom))]
 pub use lock::{Lock, LockState};
 #[cfg(not(ipc_loom))]
+pub use lock_all::{LockAllError, LockSet, lock_all, lock_all_deadline, lock_all_timeout, try_lock_all};
+#[cfg(not(ipc_loom))]
 pub use once::{Once, OnceError, OnceState, OnceValue, OnceValueState};
+#[cfg(not(ipc_loom))]
+pub use rlock::{RLock, RLockGuard, RLockState};
+#[cfg(not(ipc_loom))]
+pub use rwlock::{ReadGuard, RwLock, RwLockState, UpgradableGuard, WriteGuard};

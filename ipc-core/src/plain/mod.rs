@@ -13,5 +13,7 @@ mod value;
 pub use copy::{load_plain, scrub_padding, store_plain};
 #[doc = include_str!("attribute.md")]
 pub use ipc_core_macros::plain;
+#[cfg(not(ipc_loom))]
+pub(crate) use schema::size_and_align;
 pub use schema::{Field, Schema};
 pub use value::Plain;

@@ -26,6 +26,11 @@
 //!
 //! Sources: Landon Curt Noll, "FNV Hash", and its test vectors.
 
+#[cfg(not(ipc_loom))]
+mod read;
+
+#[cfg(not(ipc_loom))]
+pub(crate) use read::size_and_align;
 use std::borrow::Cow;
 use std::fmt;
 

@@ -5,9 +5,10 @@
 //! | controls  | broken on purpose: what the tool must find                    |
 //! | wait_word | `raw::WaitWord`                                               |
 //! | ledger    | what victims write down about their work, for checks          |
-//! | locked    | what Value, Array and Lock have in common                     |
-//! | value, array, lock | the rest of each                                     |
-//! | condition, barrier, once | those of `ipc-sync`, with live sleepers beside the victim |
+//! | locked    | what Value, Array, Lock, RLock and RwLock have in common      |
+//! | value, array, lock, rlock, rwlock | the rest of each                      |
+//! | lock_all  | several locks at once                                         |
+//! | condition, barrier, once | with live sleepers and parties beside the victim |
 //! | directory | objects in a segment: create, open, attach                    |
 //! | segment   | segments: create, open, unlink, attach, leave                 |
 //! | queue     | queues and their endpoints                                    |
@@ -19,9 +20,12 @@ mod controls;
 mod directory;
 mod ledger;
 mod lock;
+mod lock_all;
 mod locked;
 mod once;
 mod queue;
+mod rlock;
+mod rwlock;
 mod segment;
 mod value;
 mod wait_word;
@@ -38,6 +42,9 @@ pub fn all() -> Registry {
     value::register(&mut registry);
     array::register(&mut registry);
     lock::register(&mut registry);
+    rlock::register(&mut registry);
+    rwlock::register(&mut registry);
+    lock_all::register(&mut registry);
     condition::register(&mut registry);
     barrier::register(&mut registry);
     once::register(&mut registry);

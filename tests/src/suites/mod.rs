@@ -5,3 +5,5 @@ pub mod condition;
 pub mod locked;
 pub mod once;
 pub mod queue;
+pub mod rlock;
+pub mod rwlock;
