@@ -95,5 +95,7 @@ mod state;
 mod word;
 
 #[cfg(not(ipc_loom))]
-pub use handle::{Barrier, BarrierOptions, BarrierSetup, BarrierState};
-pub use state::{Arrival, BarrierError, BarrierHead, Breach, Meeting, new_place};
+pub use handle::{Barrier, BarrierOptions, BarrierState};
+pub use state::{Arrival, BarrierError, Breach};
+#[cfg(ipc_loom)]
+pub use state::{BarrierHead, Meeting, new_place};

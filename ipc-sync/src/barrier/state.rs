@@ -53,6 +53,7 @@ fn timeout_ns(timeout: Option<Duration>) -> u64 {
 }
 
 /// A place that nobody has ever had.
+#[cfg(ipc_loom)]
 pub fn new_place() -> AtomicU64 {
     AtomicU64::new(Seat::free(0).word())
 }

@@ -12,7 +12,7 @@
 //! | 8      | u64       | next  | waiters, + 1 each: the next ticket                                   |
 //! | 16     | u32       | used  | waiters: no cell from here on was ever taken                         |
 //! | 20     | 44 B      | –     | nobody                                                               |
-//! | 64     | Cell × n  | cells | see [`Cell`]                                                         |
+//! | 64     | Cell × n  | cells | see `cell.rs`                                                        |
 //!
 //! `next` and `used` count nothing that anybody owns: a ticket that was drawn and never used, or a bound that is too high,
 //! costs nothing.
@@ -95,9 +95,12 @@ mod cell;
 mod handle;
 mod state;
 
+#[cfg(ipc_loom)]
 pub use cell::Cell;
 #[cfg(not(ipc_loom))]
 pub(crate) use handle::check_count;
 #[cfg(not(ipc_loom))]
 pub use handle::{Condition, ConditionOptions, ConditionState};
-pub use state::{ConditionError, ConditionHead, Ended, Wait, Waiting, Wake};
+pub use state::{ConditionError, Wake};
+#[cfg(ipc_loom)]
+pub use state::{ConditionHead, Ended, Wait, Waiting};

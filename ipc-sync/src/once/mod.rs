@@ -65,4 +65,6 @@ mod state;
 
 #[cfg(not(ipc_loom))]
 pub use handle::{Once, OnceState, OnceValue, OnceValueState};
-pub use state::{OnceError, OnceLine};
+pub use state::OnceError;
+#[cfg(ipc_loom)]
+pub use state::OnceLine;
