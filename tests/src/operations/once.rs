@@ -8,7 +8,6 @@ use crate::view::View;
 use ipc_core::Segment;
 use ipc_core::raw::Census;
 use ipc_sync::{Once, OnceValue};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
@@ -45,10 +44,6 @@ pub fn register(registry: &mut Registry) {
             })
             .case("OnceValue::get_or_init", "after a dead initialiser", Scene::after_a_death, |scene| {
                 scene.make(|value, init| value.get_or_init(init).is_ok());
-            })
-            .case("Once::call_once", "that panics", Scene::new, |scene| {
-                let call = || scene.once.call_once(|| std::panic::resume_unwind(Box::new(())));
-                drop(catch_unwind(AssertUnwindSafe(call)));
             }),
     );
 }
