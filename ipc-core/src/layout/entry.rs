@@ -108,6 +108,7 @@ kinds! {
     ONCE = 26, "Once", "ipc_sync::Once";
     ONCE_VALUE = 27, "OnceValue", "ipc_sync::OnceValue";
     QUEUE = 32, "Queue", "ipc_queue::Queue";
+    MESSAGE_QUEUE = 33, "MessageQueue", "ipc_queue::MessageQueue";
 }
 
 impl fmt::Display for Kind {

@@ -9,16 +9,23 @@
 //! | value, array, lock, rlock, rwlock | the rest of each                      |
 //! | lock_all  | several locks at once                                         |
 //! | condition, barrier, once | with live sleepers and parties beside the victim |
+//! | semaphore | Semaphore and BoundedSemaphore                                |
+//! | count     | AnonymousSemaphore and BinarySemaphore                        |
+//! | event     | Event                                                         |
 //! | directory | objects in a segment: create, open, attach                    |
 //! | segment   | segments: create, open, unlink, attach, leave                 |
+//! | lifetime  | names that go with their last member; segments in files       |
 //! | queue     | queues and their endpoints                                    |
 
 mod array;
 mod barrier;
 mod condition;
 mod controls;
+mod count;
 mod directory;
+mod event;
 mod ledger;
+mod lifetime;
 mod lock;
 mod lock_all;
 mod locked;
@@ -27,9 +34,11 @@ mod queue;
 mod rlock;
 mod rwlock;
 mod segment;
+mod semaphore;
 mod value;
 mod wait_word;
 
+use crate::child::Child;
 use crate::registry::Registry;
 
 /// Every registered operation of the workspace.
@@ -48,8 +57,21 @@ pub fn all() -> Registry {
     condition::register(&mut registry);
     barrier::register(&mut registry);
     once::register(&mut registry);
+    semaphore::register(&mut registry);
+    count::register(&mut registry);
+    event::register(&mut registry);
     directory::register(&mut registry);
     segment::register(&mut registry);
+    lifetime::register(&mut registry);
     queue::register(&mut registry);
     registry
+}
+
+/// The child of somebody else: its memory is all one can look at.
+fn wait_until_gone(sleeper: &Child) {
+    let stat = format!("/proc/{}/stat", sleeper.pid());
+    let running = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z"));
+    while running() {
+        std::thread::yield_now();
+    }
 }

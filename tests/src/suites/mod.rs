@@ -2,8 +2,11 @@
 
 pub mod barrier;
 pub mod condition;
+pub mod count;
+pub mod event;
 pub mod locked;
 pub mod once;
 pub mod queue;
 pub mod rlock;
 pub mod rwlock;
+pub mod semaphore;
