@@ -29,6 +29,8 @@
 //! | many of them behind one lock | [`Array`] |
 //! | many counters | [`AtomicArray`] |
 //! | a critical section around something else | `ipc_sync::Lock` |
+//! | several of these under one name | [`Shared`] of a [`#[shared]`](macro@shared) struct |
+//! | text | [`Text`], which is plain |
 //! | items that go from one to another | `ipc_queue` |
 //!
 //! What may lie in shared memory is [`Plain`]: numbers, arrays of plain values, and structs marked [`#[plain]`](macro@plain).
@@ -90,13 +92,15 @@ pub mod transport;
 #[cfg(not(ipc_loom))]
 pub use cell::{
     Array, ArrayError, ArrayHead, ArrayState, AtomicArray, AtomicArrayHead, AtomicArrayState, AtomicPlain, AtomicState,
-    AtomicValue, Value, ValueState,
+    AtomicValue, Composite, Fresh, RawValue, RawValueState, Shared, Value, ValueState,
 };
 pub use deadline::Deadline;
 pub use error::{Corrupt, Error, ErrorKind, MemberError, NameProblem};
+#[doc = include_str!("cell/attribute.md")]
+pub use ipc_core_macros::shared;
 #[cfg(not(ipc_loom))]
 pub use member::table::set_member_name;
-pub use plain::{Field, Plain, Schema, plain};
+pub use plain::{Field, Plain, Schema, Text, TextError, plain};
 pub use raw::lock_line::{Cause, LockError};
 #[cfg(not(ipc_loom))]
 pub use segment::{Segment, SegmentOptions, Ticket};

@@ -14,8 +14,9 @@ mod lock;
 #[doc(hidden)]
 pub use ipc_core::__private;
 pub use ipc_core::__private::plain_via_sync as plain;
+pub use ipc_core::__private::shared_via_sync as shared;
 #[doc(no_inline)]
 pub use ipc_core::raw::Guard;
 #[doc(no_inline)]
-pub use ipc_core::{Cause, Deadline, Error, ErrorKind, LockError, Plain, Segment, SegmentOptions, Ticket};
+pub use ipc_core::{Cause, Deadline, Error, ErrorKind, LockError, Plain, Segment, SegmentOptions, Shared, Ticket};
 pub use lock::{Lock, LockState};

@@ -1,12 +1,13 @@
-//! What `Value`, `Array` and `Lock` have in common, as a trait: two words behind one lock line, and the verbs of the lock.
+//! What `Value`, `Array` and `Lock`, also as fields of a shared struct, have in common, as a trait: two words behind one lock
+//! line, and the verbs of the lock.
 //!
 //! The three share their mechanism, so that one suite and one registration serve them all.
 
 use ipc_core::raw::{Guard, Guarded};
-use ipc_core::{Array, Error, LockError, Segment, Value};
-use ipc_sync::Lock;
-use serde::Serialize;
+use ipc_core::{Array, AtomicState, Error, LockError, Segment, Shared, Text, Value, ValueState, shared};
+use ipc_sync::{Lock, LockState};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
@@ -37,11 +38,62 @@ pub fn mend<W: ?Sized + AsMut<[u64]>>(words: &mut W) {
     words.fill(most);
 }
 
+/// A shared struct with pairs among other fields.
+#[shared]
+#[derive(Debug)]
+pub struct Vault {
+    /// Plain.
+    pub limit: i64,
+    /// Locks, of which the one in the middle is a [`LockInVault`].
+    pub locks: [LockState<[u64; 2]>; 3],
+    /// A number.
+    pub visits: AtomicState<u32>,
+    /// A [`ValueInVault`].
+    pub value: ValueState<[u64; 2]>,
+    /// Plain, and of odd length.
+    pub owner: Text<5>,
+}
+
+macro_rules! in_vault {
+    ($(#[$doc:meta])* $name:ident($handle:ty), $field:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name($handle);
+
+        impl $name {
+            fn new(_: [u64; 2]) -> Result<Self, Error> {
+                Ok(Self(Shared::<Vault>::new()?.at($field)))
+            }
+            fn new_in(segment: &Segment, _: [u64; 2]) -> Result<Self, Error> {
+                Ok(Self(Shared::<Vault>::new_in(segment)?.at($field)))
+            }
+            fn create(name: &str, _: [u64; 2]) -> Result<Self, Error> {
+                Ok(Self(Shared::<Vault>::create(name)?.at($field)))
+            }
+            fn open(name: &str) -> Result<Self, Error> {
+                Ok(Self(Shared::<Vault>::open(name)?.at($field)))
+            }
+        }
+    };
+}
+
+in_vault!(
+    /// A lock that is a field of a [`Vault`].
+    LockInVault(Lock<[u64; 2]>),
+    |vault| &vault.locks[1]
+);
+in_vault!(
+    /// A value that is a field of a [`Vault`].
+    ValueInVault(Value<[u64; 2]>),
+    |vault| &vault.value
+);
+
 macro_rules! pair {
-    ($handle:ident<$element:ty>, $words:ty, $initial:expr) => {
-        impl Pair for $handle<$element> {
+    ($name:ident, $handle:ty, $words:ty, $initial:expr, $this:ident => $lock:expr) => {
+        impl Pair for $handle {
             type Words = $words;
-            const NAME: &'static str = stringify!($handle);
+            const NAME: &'static str = stringify!($name);
 
             fn new() -> Result<Self, Error> {
                 Self::new($initial)
@@ -56,27 +108,35 @@ macro_rules! pair {
                 Self::open(name)
             }
             fn lock(&self) -> Result<Guard<'_, $words>, LockError> {
-                self.lock()
+                let $this = self;
+                $lock.lock()
             }
             fn try_lock(&self) -> Result<Guard<'_, $words>, LockError> {
-                self.try_lock()
+                let $this = self;
+                $lock.try_lock()
             }
             fn lock_timeout(&self, timeout: Duration) -> Result<Guard<'_, $words>, LockError> {
-                self.lock_timeout(timeout)
+                let $this = self;
+                $lock.lock_timeout(timeout)
             }
             fn lock_deadline(&self, deadline: Instant) -> Result<Guard<'_, $words>, LockError> {
-                self.lock_deadline(deadline)
+                let $this = self;
+                $lock.lock_deadline(deadline)
             }
             fn recover(&self, repair: impl FnOnce(&mut $words)) -> Result<Guard<'_, $words>, LockError> {
-                self.recover(repair)
+                let $this = self;
+                $lock.recover(repair)
             }
             fn is_inconsistent(&self) -> bool {
-                self.is_inconsistent()
+                let $this = self;
+                $lock.is_inconsistent()
             }
         }
     };
 }
 
-pair!(Value<[u64; 2]>, [u64; 2], [0; 2]);
-pair!(Array<u64>, [u64], 2);
-pair!(Lock<[u64; 2]>, [u64; 2], [0; 2]);
+pair!(Value, Value<[u64; 2]>, [u64; 2], [0; 2], this => this);
+pair!(Array, Array<u64>, [u64], 2, this => this);
+pair!(Lock, Lock<[u64; 2]>, [u64; 2], [0; 2], this => this);
+pair!(LockInVault, LockInVault, [u64; 2], [0; 2], this => this.0);
+pair!(ValueInVault, ValueInVault, [u64; 2], [0; 2], this => this.0);

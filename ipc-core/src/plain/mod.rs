@@ -4,14 +4,18 @@
 //! |----------|----------------------------------------------------------------------------|
 //! | `value`  | the trait [`Plain`] and the types it is implemented for                    |
 //! | `schema` | the text that describes a layout, and its fingerprint                      |
+//! | `text`   | [`Text`], the plain string                                                  |
 //! | `copy`   | stores that zero the padding, loads that survive a writer at the same time |
 
 mod copy;
-mod schema;
+#[cfg_attr(ipc_loom, allow(dead_code))]
+pub(crate) mod schema;
+mod text;
 mod value;
 
 pub use copy::{load_plain, scrub_padding, store_plain};
 #[doc = include_str!("attribute.md")]
 pub use ipc_core_macros::plain;
 pub use schema::{Field, Schema};
+pub use text::{Text, TextError};
 pub use value::Plain;

@@ -6,7 +6,7 @@
 //! type    = scalar | array | struct | state
 //! scalar  = "u8" | … | "u128" | "i8" | … | "i128" | "f32" | "f64" | "()"
 //! array   = "[" type "; " count "]"
-//! struct  = name "{size " bytes " align " bytes [ "; " field { ", " field } ] "}"
+//! struct  = [ "shared " ] name "{size " bytes " align " bytes [ "; " field { ", " field } ] "}"
 //! field   = name "@" offset ": " type
 //! state   = name "<" type [ "; " count ] ">{size " bytes " align " bytes "}"
 //! ```
@@ -25,6 +25,9 @@
 //! One function, `Schema::walk`, writes the text for all uses. It is `const`, hence without iterators and traits.
 //!
 //! Sources: Landon Curt Noll, "FNV Hash", and its test vectors.
+
+pub(crate) mod differ;
+pub(crate) mod read;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -154,25 +154,20 @@ impl<T: Plain> Ring<T> {
         let plan = geometry.plan::<T>()?;
         let ring = Self::view(body, geometry, &plan);
         let first = geometry.positions.at(lap, 0);
-        let state = RingState {
-            header: Header {
-                capacity: AtomicU64::new(geometry.positions.capacity()),
-                endpoints: AtomicU32::new(geometry.endpoints),
-                slot_bytes: AtomicU32::new(size_of::<Slot<T>>() as u32),
-            },
-            control: Line(Control::new()),
-            tail: Line(AtomicU64::new(first.cursor())),
-            head: Line(AtomicU64::new(first.cursor())),
-            rx: WaitWord::new(),
-            tx: WaitWord::new(),
-        };
-        // SAFETY: the caller gives exclusive memory of the layout, whose first part this is.
-        unsafe { ring.state.write(state) };
+        let state = ring.state.as_ptr();
+        put!(state.header.capacity = AtomicU64::new(geometry.positions.capacity()));
+        put!(state.header.endpoints = AtomicU32::new(geometry.endpoints));
+        put!(state.header.slot_bytes = AtomicU32::new(size_of::<Slot<T>>() as u32));
+        put!(state.control.0 = Control::new());
+        put!(state.tail.0 = AtomicU64::new(first.cursor()));
+        put!(state.head.0 = AtomicU64::new(first.cursor()));
+        put!(state.rx = WaitWord::new());
+        put!(state.tx = WaitWord::new());
         for row in 0..geometry.endpoints as usize {
             // SAFETY: `plan` laid out that many rows.
             let row = unsafe { ring.rows.add(row) };
             // SAFETY: exclusive memory, as above.
-            unsafe { row.write(EndpointRow::new()) };
+            unsafe { EndpointRow::init(row.as_ptr()) };
         }
         for index in 0..geometry.positions.capacity() as usize {
             // SAFETY: `plan` laid out that many slots.

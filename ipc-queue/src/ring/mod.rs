@@ -118,6 +118,8 @@
 //! Source: D. Vyukov's bounded MPMC queue, in the form of crossbeam's `ArrayQueue` (any capacity, one stamp per slot). Intents,
 //! tombs and repair are ours.
 
+#[macro_use]
+mod put;
 mod control;
 mod endpoint;
 mod layout;

@@ -126,6 +126,18 @@ pub(crate) struct EndpointRow {
 const NO_LOANS: u32 = 1;
 
 impl EndpointRow {
+    /// A free row, in place: padding is left alone.
+    ///
+    /// # Safety
+    /// `at` must point to memory for a row that nobody else accesses meanwhile.
+    pub(super) unsafe fn init(at: *mut Self) {
+        let Self { owner, intent, intent_n, loans } = Self::new();
+        put!(at.owner = owner);
+        put!(at.intent = intent);
+        put!(at.intent_n = intent_n);
+        put!(at.loans = loans);
+    }
+
     pub fn new() -> Self {
         Self {
             owner: AtomicU64::new(RowWord::NEW.bits()),

@@ -9,6 +9,7 @@
 //! | value, array, lock | the rest of each                                     |
 //! | directory | objects in a segment: create, open, attach                    |
 //! | segment   | segments: create, open, unlink, attach, leave                 |
+//! | shared    | shared structs: create, open, attach, handles of fields      |
 //! | queue     | queues and their endpoints                                    |
 
 mod array;
@@ -19,6 +20,7 @@ mod lock;
 mod locked;
 mod queue;
 mod segment;
+mod shared;
 mod value;
 mod wait_word;
 
@@ -36,6 +38,7 @@ pub fn all() -> Registry {
     lock::register(&mut registry);
     directory::register(&mut registry);
     segment::register(&mut registry);
+    shared::register(&mut registry);
     queue::register(&mut registry);
     registry
 }

@@ -2,3 +2,4 @@
 
 pub mod locked;
 pub mod queue;
+pub mod shared;
