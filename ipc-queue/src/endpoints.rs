@@ -1,15 +1,16 @@
 //! `Sender` and `Receiver`: endpoints of a queue, one row each.
 
+use crate::batch::{SendIterError, SendManyError};
 use crate::body::Body;
 use crate::error::*;
-use crate::ring::{Endpoint, Role, look_everywhere};
+use crate::ring::{Endpoint, Role, Stop, look_everywhere, wait};
 use ipc_core::raw::fork_epoch;
 use ipc_core::{Deadline, Plain, Segment};
 use std::fmt;
 use std::time::{Duration, Instant};
 
 /// One row of a queue in the hands of one thread of one process.
-struct Hand<T: Plain> {
+pub(crate) struct Hand<T: Plain> {
     endpoint: Endpoint<T>,
     body: Body<T>,
     epoch: u32,
@@ -28,7 +29,7 @@ impl<T: Plain> Hand<T> {
 
     /// The endpoint, unless this process inherited it by fork.
     #[inline(always)]
-    fn endpoint(&self) -> Result<&Endpoint<T>, Failure> {
+    pub(crate) fn endpoint(&self) -> Result<&Endpoint<T>, Failure> {
         if self.epoch == fork_epoch() { Ok(&self.endpoint) } else { Err(Failure::Forked) }
     }
 
@@ -50,6 +51,39 @@ impl<T: Plain> Hand<T> {
         }
         self.endpoint.in_vain(side, self.body.object.segment()).map_err(Failure::Corrupt)
     }
+}
+
+/// The ways to the ring that the verbs need, for a handle around a [`Hand`].
+macro_rules! ways {
+    ($t:ident) => {
+        fn body(&self) -> &Body<$t> {
+            &self.hand.body
+        }
+
+        pub(crate) fn hand(&self) -> &Hand<$t> {
+            &self.hand
+        }
+
+        #[inline(always)]
+        pub(crate) fn attempt<R>(&self, attempt: impl FnOnce(&Endpoint<$t>) -> Result<R, Stop>) -> Result<R, Failure> {
+            Ok(attempt(self.hand.endpoint()?)?)
+        }
+
+        #[cold]
+        pub(crate) fn repaired(&self, side: Role) -> Result<bool, Failure> {
+            self.hand.repaired(side)
+        }
+
+        #[cold]
+        pub(crate) fn wait<R>(
+            &self,
+            side: Role,
+            deadline: Deadline,
+            attempt: impl FnMut() -> Result<R, Failure>,
+        ) -> Result<R, Failure> {
+            wait(&self.hand.body.ring, side, deadline, self.segment(), self.hand.endpoint()?.turn(), attempt)
+        }
+    };
 }
 
 impl<T: Plain> Drop for Hand<T> {
@@ -141,6 +175,7 @@ impl<T: Plain> Sender<T> {
     }
 
     send_verbs!(T);
+    send_many_verbs!(T);
     queue_queries!();
 
     /// Another endpoint of the same queue, for another thread: a row of its own.
@@ -160,24 +195,7 @@ impl<T: Plain> Sender<T> {
         self
     }
 
-    fn body(&self) -> &Body<T> {
-        &self.hand.body
-    }
-
-    #[inline(always)]
-    fn poll_send(&self, message: T) -> Result<(), Failure> {
-        Ok(self.hand.endpoint()?.try_send(message)?)
-    }
-
-    #[cold]
-    fn poll_send_again(&self, message: T) -> Result<(), Failure> {
-        if self.hand.repaired(Role::Sender)? { self.poll_send(message) } else { Err(Failure::WouldBlock) }
-    }
-
-    #[cold]
-    fn wait_to_send(&self, message: T, deadline: Deadline) -> Result<(), Failure> {
-        Ok(self.hand.endpoint()?.send_until(message, deadline, self.segment())?)
-    }
+    ways!(T);
 }
 
 impl<T: Plain> Receiver<T> {
@@ -186,7 +204,9 @@ impl<T: Plain> Receiver<T> {
     }
 
     recv_verbs!(T);
+    recv_many_verbs!(T);
     queue_queries!();
+    ways!(T);
 
     /// Another endpoint of the same queue, for another thread: a row of its own.
     ///
@@ -194,31 +214,6 @@ impl<T: Plain> Receiver<T> {
     /// [`EndpointError::NoEndpoint`] if the queue has no row left.
     pub fn try_clone(&self) -> Result<Self, EndpointError> {
         Ok(Self { hand: self.hand.try_clone(Role::Receiver)? })
-    }
-
-    fn body(&self) -> &Body<T> {
-        &self.hand.body
-    }
-
-    #[inline(always)]
-    fn poll_recv(&self) -> Result<T, Failure> {
-        Ok(self.hand.endpoint()?.try_recv()?)
-    }
-
-    #[cold]
-    fn poll_recv_again(&self, failure: Failure) -> Result<T, Failure> {
-        let again = match failure {
-            Failure::WouldBlock => self.hand.repaired(Role::Receiver)?,
-            // The dead may have claimed messages that can still be delivered.
-            Failure::Closed => look_everywhere(&self.body().ring, self.segment()).map_err(Failure::Corrupt)?,
-            _ => false,
-        };
-        if again { self.poll_recv() } else { Err(failure) }
-    }
-
-    #[cold]
-    fn wait_to_recv(&self, deadline: Deadline) -> Result<T, Failure> {
-        Ok(self.hand.endpoint()?.recv_until(deadline, self.segment())?)
     }
 }
 

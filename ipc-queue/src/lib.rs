@@ -51,6 +51,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # One by one, in batches, in place
+//!
+//! | you have | take | a receiver that dies over it |
+//! |---|---|---|
+//! | small messages as they come | `send`, `recv` | at most once: what it had received is gone |
+//! | several at hand, or a receiver that is glad of several | [`Sender::send_many`], [`Sender::send_iter`], [`Receiver::recv_many`], [`Receiver::batches`]: one claim and one wake for all | the same |
+//! | large messages that are made and read in place | [`Sender::reserve`] → write → [`SendLoan::commit`]; [`Receiver::recv_ref`] → read → [`RecvLoan::ack`] | at least once: until `ack`, it comes again |
+//!
+//! A loan holds its slot: whoever is a whole round of the queue behind it waits. For work that takes long, receive the message
+//! instead.
+//!
 //! # When it ends
 //!
 //! `Closed` comes to senders at once and to receivers after the last message: after [`Queue::close`], and to endpoints also when
@@ -73,11 +84,16 @@
 #[macro_use]
 mod verbs;
 #[cfg(not(ipc_loom))]
+#[macro_use]
+mod batch;
+#[cfg(not(ipc_loom))]
 mod body;
 #[cfg(not(ipc_loom))]
 mod endpoints;
 #[cfg(not(ipc_loom))]
 mod error;
+#[cfg(not(ipc_loom))]
+mod loan;
 #[cfg(not(ipc_loom))]
 mod pool;
 #[cfg(not(ipc_loom))]
@@ -90,6 +106,8 @@ mod ring;
 pub mod sabotage;
 
 #[cfg(not(ipc_loom))]
+pub use batch::{SendIterError, SendManyError};
+#[cfg(not(ipc_loom))]
 pub use endpoints::{IntoIter, Receiver, Sender};
 #[cfg(not(ipc_loom))]
 pub use error::{EndpointError, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
@@ -99,5 +117,7 @@ pub use ipc_core::__private::plain_via_queue as plain;
 #[cfg(not(ipc_loom))]
 #[doc(no_inline)]
 pub use ipc_core::{Deadline, Error, ErrorKind, Plain, Segment, SegmentOptions, Ticket};
+#[cfg(not(ipc_loom))]
+pub use loan::{RecvLoan, SendLoan};
 #[cfg(not(ipc_loom))]
 pub use queue::{Queue, QueueOptions, bounded};

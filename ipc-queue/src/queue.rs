@@ -1,10 +1,11 @@
 //! `Queue`: the object, with the verbs for any thread.
 
+use crate::batch::{SendIterError, SendManyError};
 use crate::body::Body;
 use crate::endpoints::{Receiver, Sender};
 use crate::error::*;
 use crate::pool::Pool;
-use crate::ring::{Role, Turn, look_everywhere, wait};
+use crate::ring::{Endpoint, Role, Stop, Turn, look_everywhere, wait};
 use ipc_core::raw::{Object, Place};
 use ipc_core::{Deadline, Error, Plain, Segment, SegmentOptions, Ticket};
 use std::fmt;
@@ -119,6 +120,8 @@ impl<T: Plain> Queue<T> {
 
     send_verbs!(T);
     recv_verbs!(T);
+    send_many_verbs!(T);
+    recv_many_verbs!(T);
     queue_queries!();
 
     /// A sending endpoint: a row of its own.
@@ -160,43 +163,13 @@ impl<T: Plain> Queue<T> {
     }
 
     #[inline]
-    fn poll_send(&self, message: T) -> Result<(), Failure> {
-        self.pool.with(|endpoint| endpoint.try_send(message))
-    }
-
-    #[cold]
-    fn poll_send_again(&self, message: T) -> Result<(), Failure> {
-        if self.repaired(Role::Sender)? { self.poll_send(message) } else { Err(Failure::WouldBlock) }
-    }
-
-    #[inline]
-    fn poll_recv(&self) -> Result<T, Failure> {
-        self.pool.with(|endpoint| endpoint.try_recv())
-    }
-
-    #[cold]
-    fn poll_recv_again(&self, failure: Failure) -> Result<T, Failure> {
-        let again = match failure {
-            Failure::WouldBlock => self.repaired(Role::Receiver)?,
-            Failure::Closed => look_everywhere(&self.body().ring, self.segment()).map_err(Failure::Corrupt)?,
-            _ => false,
-        };
-        if again { self.poll_recv() } else { Err(failure) }
+    fn attempt<R>(&self, attempt: impl FnOnce(&Endpoint<T>) -> Result<R, Stop>) -> Result<R, Failure> {
+        self.pool.with(attempt)
     }
 
     /// True if polling in vain on this side led to a repair, so that polling again is worth while.
     fn repaired(&self, side: Role) -> Result<bool, Failure> {
         self.pool.with(|endpoint| Ok(endpoint.in_vain(side, self.segment())?))
-    }
-
-    #[cold]
-    fn wait_to_send(&self, message: T, deadline: Deadline) -> Result<(), Failure> {
-        self.wait(Role::Sender, deadline, || self.poll_send(message))
-    }
-
-    #[cold]
-    fn wait_to_recv(&self, deadline: Deadline) -> Result<T, Failure> {
-        self.wait(Role::Receiver, deadline, || self.poll_recv())
     }
 
     /// Waits between attempts with no row in hand, so that any number of threads can.

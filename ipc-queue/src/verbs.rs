@@ -1,6 +1,9 @@
 //! The verbs that an endpoint and a queue handle share, written once.
+//!
+//! A handle has three private ways to its ring: `attempt` does something with an endpoint, once; `repaired` says, after an
+//! attempt in vain, whether it is worth another; `wait` makes attempts until one succeeds.
 
-/// For a handle with `poll_send` and `wait_to_send`.
+/// For a handle that can send.
 macro_rules! send_verbs {
     ($t:ident) => {
         /// Sends, waiting for room if there is none.
@@ -21,7 +24,7 @@ macro_rules! send_verbs {
         #[doc(alias = "put")]
         #[inline]
         pub fn send(&self, message: $t) -> Result<(), SendError<$t>> {
-            match self.poll_send(message) {
+            match self.attempt(|endpoint| endpoint.try_send(message)) {
                 Ok(()) => Ok(()),
                 Err(Failure::WouldBlock) => {
                     self.wait_to_send(message, Deadline::NEVER).map_err(|failure| SendError::of(message, failure))
@@ -40,9 +43,9 @@ macro_rules! send_verbs {
         #[doc(alias = "put_nowait")]
         #[inline]
         pub fn try_send(&self, message: $t) -> Result<(), TrySendError<$t>> {
-            match self.poll_send(message) {
+            match self.attempt(|endpoint| endpoint.try_send(message)) {
                 Ok(()) => Ok(()),
-                Err(Failure::WouldBlock) => self.poll_send_again(message).map_err(|f| TrySendError::of(message, f)),
+                Err(Failure::WouldBlock) => self.try_to_send_again(message).map_err(|f| TrySendError::of(message, f)),
                 Err(failure) => Err(TrySendError::of(message, failure)),
             }
         }
@@ -58,16 +61,30 @@ macro_rules! send_verbs {
         }
 
         fn send_until(&self, message: $t, deadline: impl FnOnce() -> Deadline) -> Result<(), SendTimeoutError<$t>> {
-            match self.poll_send(message) {
+            match self.attempt(|endpoint| endpoint.try_send(message)) {
                 Err(Failure::WouldBlock) => self.wait_to_send(message, deadline()),
                 done => done,
             }
             .map_err(|failure| SendTimeoutError::of(message, failure))
         }
+
+        #[cold]
+        fn try_to_send_again(&self, message: $t) -> Result<(), Failure> {
+            if self.repaired(Role::Sender)? {
+                self.attempt(|endpoint| endpoint.try_send(message))
+            } else {
+                Err(Failure::WouldBlock)
+            }
+        }
+
+        #[cold]
+        fn wait_to_send(&self, message: $t, deadline: Deadline) -> Result<(), Failure> {
+            self.wait(Role::Sender, deadline, || self.attempt(|endpoint| endpoint.try_send(message)))
+        }
     };
 }
 
-/// For a handle with `poll_recv` and `wait_to_recv`.
+/// For a handle that can receive.
 macro_rules! recv_verbs {
     ($t:ident) => {
         /// Receives the next message, waiting for one if there is none.
@@ -88,9 +105,9 @@ macro_rules! recv_verbs {
         #[doc(alias = "get")]
         #[inline]
         pub fn recv(&self) -> Result<$t, RecvError> {
-            match self.poll_recv() {
+            match self.attempt(|endpoint| endpoint.try_recv()) {
                 Ok(message) => Ok(message),
-                Err(failure) => self.settle(failure, || Deadline::NEVER).map_err(RecvError::of),
+                Err(failure) => self.settle(failure, || Deadline::NEVER, |e| e.try_recv()).map_err(RecvError::of),
             }
         }
 
@@ -104,9 +121,9 @@ macro_rules! recv_verbs {
         #[doc(alias = "get_nowait")]
         #[inline]
         pub fn try_recv(&self) -> Result<$t, TryRecvError> {
-            match self.poll_recv() {
+            match self.attempt(|endpoint| endpoint.try_recv()) {
                 Ok(message) => Ok(message),
-                Err(failure) => self.poll_recv_again(failure).map_err(TryRecvError::of),
+                Err(failure) => self.try_again(failure, |endpoint| endpoint.try_recv()).map_err(TryRecvError::of),
             }
         }
 
@@ -121,20 +138,43 @@ macro_rules! recv_verbs {
         }
 
         fn recv_until(&self, deadline: impl FnOnce() -> Deadline) -> Result<$t, RecvTimeoutError> {
-            match self.poll_recv() {
+            match self.attempt(|endpoint| endpoint.try_recv()) {
                 Ok(message) => Ok(message),
-                Err(failure) => self.settle(failure, deadline).map_err(RecvTimeoutError::of),
+                Err(failure) => self.settle(failure, deadline, |e| e.try_recv()).map_err(RecvTimeoutError::of),
             }
         }
 
-        /// What to do about a first attempt that failed.
+        /// What to do about a first attempt that failed and may wait.
         #[cold]
-        fn settle(&self, failure: Failure, deadline: impl FnOnce() -> Deadline) -> Result<$t, Failure> {
+        pub(crate) fn settle<R>(
+            &self,
+            failure: Failure,
+            deadline: impl FnOnce() -> Deadline,
+            mut receive: impl FnMut(&Endpoint<$t>) -> Result<R, Stop>,
+        ) -> Result<R, Failure> {
             match failure {
                 // Closed as well: the dead may have claimed messages that can still be delivered.
-                Failure::WouldBlock | Failure::Closed => self.wait_to_recv(deadline()),
+                Failure::WouldBlock | Failure::Closed => {
+                    self.wait(Role::Receiver, deadline(), || self.attempt(&mut receive))
+                }
                 _ => Err(failure),
             }
+        }
+
+        /// What to do about a first attempt that failed and may not wait.
+        #[cold]
+        pub(crate) fn try_again<R>(
+            &self,
+            failure: Failure,
+            receive: impl FnOnce(&Endpoint<$t>) -> Result<R, Stop>,
+        ) -> Result<R, Failure> {
+            let again = match failure {
+                Failure::WouldBlock => self.repaired(Role::Receiver)?,
+                // The dead may have claimed messages that can still be delivered.
+                Failure::Closed => look_everywhere(&self.body().ring, self.segment()).map_err(Failure::Corrupt)?,
+                _ => false,
+            };
+            if again { self.attempt(receive) } else { Err(failure) }
         }
 
         /// The messages as they come, waiting for each, until the queue is closed (or fails: an iterator cannot say).

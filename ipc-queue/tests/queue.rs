@@ -433,3 +433,147 @@ fn sending_does_not_overlook_what_is_to_be_redelivered() {
         }
     }
 }
+
+/// Batches keep each sender's order, and each message comes once, whatever the sizes.
+#[test]
+fn batches_of_all_sizes_come_once_and_in_order() {
+    const EACH: u64 = 3_000;
+    const SENDERS: u64 = 3;
+    for (capacity, endpoints) in [(1, 1), (5, 3), (64, 64)] {
+        let queue = Queue::<[u64; 2]>::options().endpoints(endpoints).new(capacity).unwrap();
+        let received = Mutex::new(Vec::new());
+        std::thread::scope(|s| {
+            let senders: Vec<_> = (0..SENDERS)
+                .map(|who| {
+                    let queue = &queue;
+                    s.spawn(move || {
+                        let all: Vec<[u64; 2]> = (0..EACH).map(|n| [who, n]).collect();
+                        let mut rest = &all[..];
+                        for size in (1..9).cycle() {
+                            let (now, later) = rest.split_at(size.min(rest.len()));
+                            queue.send_many(now).unwrap();
+                            rest = later;
+                            if rest.is_empty() {
+                                break;
+                            }
+                        }
+                    })
+                })
+                .collect();
+            for most in [1, 3, 100] {
+                let (queue, received) = (&queue, &received);
+                s.spawn(move || {
+                    let mut last = [None; SENDERS as usize];
+                    for batch in queue.batches(most) {
+                        assert!(!batch.is_empty() && batch.len() <= most);
+                        for [who, n] in &batch {
+                            assert!(last[*who as usize] < Some(*n), "in order");
+                            last[*who as usize] = Some(*n);
+                        }
+                        received.lock().unwrap().extend(batch);
+                    }
+                });
+            }
+            senders.into_iter().for_each(|sender| sender.join().unwrap());
+            queue.close();
+        });
+        let mut received = received.into_inner().unwrap();
+        received.sort_unstable();
+        assert!(received.iter().copied().eq((0..SENDERS).flat_map(|who| (0..EACH).map(move |n| [who, n]))));
+    }
+}
+
+#[test]
+fn a_batch_that_does_not_fit_says_how_far_it_came() {
+    let (tx, rx) = bounded(3).unwrap();
+    assert_eq!(tx.try_send_many(&[1u32, 2, 3, 4, 5]), Ok(3));
+    assert_eq!(tx.try_send_many(&[4]), Err(TrySendError::Full(())));
+    assert_eq!((tx.try_send_many(&[]), tx.send_many(&[])), (Ok(0), Ok(())));
+    let late = tx.send_many_timeout(&[4, 5], Duration::from_millis(1)).unwrap_err();
+    assert!(late.sent == 0 && late.error.would_block(), "{late}");
+    let mut got = vec![0];
+    assert_eq!((rx.try_recv_many(&mut got, 2), rx.recv_many(&mut got, 0)), (Ok(2), Ok(0)));
+    assert_eq!(got, [0, 1, 2]);
+    let late = tx.send_many_deadline(&[4, 5, 6], Instant::now()).unwrap_err();
+    assert_eq!(late.sent, 2, "{late}");
+    drop(rx);
+    let unsent = tx.send_iter(10..20).unwrap_err();
+    assert_eq!((unsent.sent, unsent.unsent, unsent.error), (0, vec![10, 11, 12], SendError::Closed(())));
+    assert!(tx.send_many(&[1]).unwrap_err().error.is_closed());
+}
+
+#[test]
+fn an_empty_queue_gives_no_batch() {
+    let (tx, rx) = bounded::<u8>(3).unwrap();
+    let mut got = Vec::new();
+    assert_eq!(rx.try_recv_many(&mut got, 9), Err(TryRecvError::Empty));
+    assert_eq!(rx.recv_many_timeout(&mut got, 9, Duration::from_millis(1)), Err(RecvTimeoutError::Timeout));
+    assert_eq!(rx.recv_many_deadline(&mut got, 9, Instant::now()), Err(RecvTimeoutError::Timeout));
+    tx.send(1).unwrap();
+    drop(tx);
+    assert_eq!((rx.recv_many(&mut got, usize::MAX), rx.recv_many(&mut got, 1)), (Ok(1), Err(RecvError::Closed)));
+}
+
+/// XS09: whoever dies with a loan has sent nothing, and not received.
+#[test]
+fn xs09_the_loans_of_the_dead_are_skipped_or_come_again() {
+    let queue = Queue::new(4).unwrap();
+    queue.send([7u64; 16]).unwrap();
+    let child = fork(|| {
+        let (tx, rx) = (queue.sender().unwrap(), queue.receiver().unwrap());
+        let read = rx.recv_ref().unwrap();
+        assert_eq!(*read, [7; 16]);
+        let mut written = tx.reserve().unwrap();
+        *written = [8; 16];
+        // SAFETY: always.
+        unsafe { libc::_exit(7) };
+    });
+    assert_eq!(libc::WEXITSTATUS(reap(child)), 7);
+    queue.send([9; 16]).unwrap();
+    let mut got = [(); 2].map(|()| queue.recv_timeout(WATCHDOG).unwrap()[0]);
+    got.sort_unstable();
+    assert_eq!(got, [7, 9]);
+    assert_eq!((queue.try_recv().unwrap_err(), queue.len()), (TryRecvError::Empty, 0));
+}
+
+/// A loan inherited by fork is the parent's.
+#[test]
+fn a_forked_child_cannot_touch_a_loan() {
+    let (tx, rx) = bounded::<u64>(2).unwrap();
+    tx.send(1).unwrap();
+    let mut written = tx.reserve().unwrap();
+    *written = 2;
+    let read = rx.recv_ref().unwrap();
+    let child = fork(|| {
+        std::panic::set_hook(Box::new(|_| ()));
+        let look = std::panic::AssertUnwindSafe(|| *read);
+        assert!(std::panic::catch_unwind(look).is_err());
+        // SAFETY: read once here, in a process of its own; the parent has the other one.
+        drop(unsafe { std::ptr::read(&written) });
+        // SAFETY: as above.
+        drop(unsafe { std::ptr::read(&read) });
+    });
+    assert_eq!(reap(child), 0);
+    written.commit();
+    assert_eq!(*read, 1);
+    read.ack();
+    assert_eq!((rx.recv(), tx.send(3), rx.recv()), (Ok(2), Ok(()), Ok(3)));
+}
+
+/// What is written in place keeps no byte of this process's memory in its padding.
+#[test]
+fn padding_of_a_loan_is_zeroed() {
+    let (tx, rx) = bounded::<Job>(1).unwrap();
+    let mut place = tx.reserve().unwrap();
+    let bytes = (&raw mut *place).cast::<u8>();
+    // SAFETY: a Job is this long, and any bytes are one.
+    unsafe { bytes.write_bytes(0xA5, size_of::<Job>()) };
+    place.commit();
+    let job = rx.recv_ref().unwrap();
+    assert_eq!((job.id, job.cost), (0xA5A5_A5A5_A5A5_A5A5, 0xA5A5_A5A5));
+    let padding = (&raw const *job).cast::<u8>().wrapping_add(12).cast::<u32>();
+    // SAFETY: the last four bytes of a Job; mapped bytes are initialised.
+    let padding = unsafe { padding.read() };
+    assert_eq!(padding, 0);
+    job.ack();
+}

@@ -133,10 +133,13 @@ impl<C> Object<C> {
 /// instruction when alone, unless it shall be quick, and after others at every change.
 const LONG: usize = 400;
 
+/// How long a survivor that is late is waited for: it hangs only if even that is not enough.
+const GRACE: Duration = Duration::from_secs(20);
+
 /// How much is tried at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// How long a survivor may take before it hangs.
+    /// How long a survivor may take before it is late.
     pub bound: Duration,
     /// Whether long operations are killed at every change that survivors can see, instead of at every instruction.
     pub quick: bool,
@@ -180,6 +183,7 @@ impl<C> Subject for Object<C> {
         let memory = self.memory.as_ref();
         let patience = if peer.is_some() { Duration::from_millis(5) } else { bound };
         let dense = if before.is_some() || quick { LONG } else { usize::MAX };
+        let grace = if entry.control.is_some() { Duration::ZERO } else { GRACE };
         let violations = if entry.control.is_some() { 1 } else { Limits::default().violations };
         Sweep {
             setup: &setup.unwrap_or(self.setup),
@@ -192,7 +196,7 @@ impl<C> Subject for Object<C> {
             memory: memory.map(|memory| memory as _),
             peer: peer.map(|run| Peer { operation: run, meanwhile: self.meanwhile.as_ref().map(|check| check as _) }),
             fate: Fate::Killed,
-            limits: Limits { bound, patience, dense, violations, ..Limits::default() },
+            limits: Limits { bound, grace, patience, dense, violations, ..Limits::default() },
         }
         .run()
     }

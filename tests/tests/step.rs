@@ -24,6 +24,7 @@ fn main() {
         ("a_lost_update_is_found_beside_a_paused_peer", a_lost_update_is_found_beside_a_paused_peer),
         ("kills_between_changes_leave_nothing_new", kills_between_changes_leave_nothing_new),
         ("a_long_operation_can_be_killed_at_changes_only", a_long_operation_can_be_killed_at_changes_only),
+        ("a_late_survivor_is_counted_and_not_bad", a_late_survivor_is_counted_and_not_bad),
         ("a_frozen_holder_blocks_as_long_as_it_holds", a_frozen_holder_blocks_as_long_as_it_holds),
         ("far_places_are_reached_in_order", far_places_are_reached_in_order),
         ("far_places_are_reached_by_planted_traps", far_places_are_reached_by_planted_traps),
@@ -215,6 +216,19 @@ fn a_long_operation_can_be_killed_at_changes_only() {
     let changes = thin.run().unwrap();
     assert_eq!(changes.points, 4, "in front, two stores and a system call");
     assert!(every.outcomes.keys().eq(changes.outcomes.keys()), "nothing is missed");
+}
+
+fn a_late_survivor_is_counted_and_not_bad() {
+    let check = |_: &mut Words<1>| {
+        std::thread::sleep(Duration::from_millis(20));
+        Ok("late".into())
+    };
+    let mut late = sweep(&words::<1>, &|words| words[0].store(1, SeqCst), &check);
+    (late.limits.bound, late.limits.grace) = (Duration::from_millis(1), Duration::from_secs(20));
+    let report = late.run().unwrap();
+    assert_eq!((report.late, report.bad()), (report.points, 0));
+    late.limits.grace = Duration::from_millis(1);
+    assert!(late.run().unwrap().hangs() > 0);
 }
 
 fn a_frozen_holder_blocks_as_long_as_it_holds() {

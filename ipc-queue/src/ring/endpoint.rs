@@ -13,6 +13,7 @@
 
 use super::control::{Role, Signs};
 use super::layout::Ring;
+use super::position::Position;
 use super::repair::{Turn, look_around, repair_member};
 use super::row::{EndpointRow, Held, RowWord};
 use super::steps::step;
@@ -91,6 +92,8 @@ pub struct Endpoint<T> {
     /// The same for sending: an endpoint of both roles must not overlook as a sender what it has to take as a receiver.
     pub(super) seen_sending: Cell<Signs>,
     doing: Cell<Doing>,
+    /// Slots on loan.
+    loans: Cell<u32>,
     /// On the sending and on the receiving side.
     vain: [Cell<Vain>; 2],
     turn: Turn,
@@ -174,6 +177,7 @@ impl<T: Plain> Endpoint<T> {
             seen: Cell::new(Signs::NONE),
             seen_sending: Cell::new(Signs::NONE),
             doing: Cell::new(Doing::Nothing),
+            loans: Cell::new(0),
             vain: [Cell::new(vain), Cell::new(vain)],
             turn: Turn::new(index),
         }
@@ -185,6 +189,7 @@ impl<T: Plain> Endpoint<T> {
         match self.doing.get() {
             Doing::Something => Err(Stop::Busy),
             Doing::Travelling => Err(Stop::Moved),
+            Doing::Nothing if self.loans.get() > 0 => Err(Stop::Busy),
             Doing::Nothing => {
                 self.doing.set(Doing::Travelling);
                 Ok((self.index, self.word))
@@ -194,8 +199,13 @@ impl<T: Plain> Endpoint<T> {
 
     /// Gives the row back, and wakes the other side if it may have waited for this endpoint. Does nothing if the row is no
     /// longer this endpoint's. Never waits.
+    ///
+    /// Slots whose loans were leaked are treated as those of the dead: skipped, or received by somebody else.
     pub fn leave(&self) {
         let Some(row) = self.ring.row(self.index) else { return };
+        if self.loans.get() > 0 && row.owner() == self.word {
+            self.abandon_loans(row);
+        }
         // 4.
         if row.change_owner(self.word, self.word.freed()) {
             step();
@@ -236,7 +246,37 @@ impl<T: Plain> Endpoint<T> {
         self.index as u16
     }
 
-    pub(super) fn turn(&self) -> &Turn {
+    /// One more slot is about to be on loan: told before the slot names this endpoint.
+    pub(super) fn borrows(&self, row: &EndpointRow) {
+        self.loans.set(self.loans.get() + 1);
+        row.note_loans(self.loans.get());
+    }
+
+    /// One slot less is on loan: told after the slot has ceased to name this endpoint.
+    pub(super) fn gave_back(&self, row: &EndpointRow) {
+        self.loans.set(self.loans.get().saturating_sub(1));
+        row.note_loans(self.loans.get());
+    }
+
+    /// How many slots in a row from `first` on pass the test, `most` at most. (The first has passed it.)
+    #[inline(always)]
+    pub(super) fn run(&self, first: Position, most: usize, passes: impl Fn(Position) -> bool) -> usize {
+        let positions = self.ring.positions();
+        let most = most.min(positions.capacity() as usize).min(u32::MAX as usize);
+        let mut n = 1;
+        let mut position = first;
+        while n < most {
+            position = positions.next(position);
+            if !passes(position) {
+                break;
+            }
+            n += 1;
+        }
+        n
+    }
+
+    /// Where a wait through this endpoint goes on looking for the dead.
+    pub fn turn(&self) -> &Turn {
         &self.turn
     }
 

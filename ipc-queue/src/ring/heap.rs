@@ -1,13 +1,13 @@
 //! A ring on the heap and members that are threads, for models and tests.
 
 use super::control::Role;
-use super::endpoint::{Endpoint, JoinError};
+use super::endpoint::{Endpoint, JoinError, Stop};
 use super::layout::{Geometry, Ring};
 use super::repair::{Turn, look_around};
-use super::wait::obstacle;
+use super::wait::{obstacle, wait};
 use ipc_core::raw::{Census, Owner, Verdict};
 use ipc_core::shim::{AtomicU32, Ordering};
-use ipc_core::{Corrupt, MemberError, Plain};
+use ipc_core::{Corrupt, Deadline, MemberError, Plain};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::borrow::Cow;
 use std::ptr::NonNull;
@@ -94,6 +94,19 @@ impl<T: Plain> HeapRing<T> {
     /// The thread of this member has unwound: none of its stores are to come.
     pub fn bury(&self, row: u16) {
         self.members[usize::from(row)].dead.store(1, Ordering::Release);
+    }
+}
+
+/// What the handles do with a wait of their own.
+impl<T: Plain> Endpoint<T> {
+    /// Sends, waiting until there is room or the deadline passes.
+    pub fn send_until(&self, message: T, deadline: Deadline, census: &impl Census) -> Result<(), Stop> {
+        wait(&self.ring, Role::Sender, deadline, census, self.turn(), || self.try_send(message))
+    }
+
+    /// Receives, waiting until there is a message or the deadline passes.
+    pub fn recv_until(&self, deadline: Deadline, census: &impl Census) -> Result<T, Stop> {
+        wait(&self.ring, Role::Receiver, deadline, census, self.turn(), || self.try_recv())
     }
 }
 

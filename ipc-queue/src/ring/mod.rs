@@ -49,8 +49,9 @@
 //! endpoint's intent covers, by CAS to TOMB, REDELIVER, or EMPTY of the next lap; if a living one says TRY too, later ·
 //! **3** settle its loans · **4** control word · **5** forget the sleepers' counts, wake all · **6** free the row, last.
 //!
-//! A batch of n would claim by one CAS and announce with a count: intent = IDLE, count = n, intent = TRY; and at its end IDLE
-//! again, count = 1, so that no intent ever stands beside another's count.
+//! A batch claims n positions by one CAS. It announces them by two words: intent = IDLE, count = n, intent = TRY MANY, so that
+//! no batch's intent ever stands beside another's count; then S5 and S6 for each message in turn, or R5 for all and then R6
+//! for each. Whoever dies in the middle has sent the first so many. Loans: `loan.rs`.
 //!
 //! Joining, leaving and travelling: `endpoint.rs`. Waiting: `wait.rs`. Who is there: `roster.rs`.
 //!
@@ -62,7 +63,7 @@
 //! | [ring/A1] | R6, Release: the payload has been read                                 | S1, Acquire                             | the same                                         |
 //! | [ring/T1] | S3, SeqCst RMW: the intent of S2; the sender's place in the order      | the repairer's load of the tail; S3; closing | `two_senders_take_two_positions`, `a_sender_dies_…`, `closing_…` |
 //! | [ring/H1] | R3, SeqCst RMW: the intent of R2                                       | the repairer's load of the head; R3     | `two_receivers_take_two_messages`, `a_receiver_dies_…` |
-//! | [ring/I1] | intents, Release: the slots that earlier intents named                 | the repairer's Acquire of the intent    | `a_busy_sender_is_not_taken_for_nobody`          |
+//! | [ring/I1] | intents, Release: the slots that earlier intents named; a batch's count; a loan's note | the repairer's Acquire of the intent, of the count | `a_busy_sender_is_not_taken_for_nobody`, `a_busy_sender_of_batches_…` |
 //! | [ring/D1] | slot CAS of D2 and of repair: the payload's last user is done          | S1, R1, D2                              | `a_receiver_dies_…`, `two_repair_at_once`        |
 //! | [ring/E1] | owner CAS, SeqCst: all that was done through the row                   | the Acquire of who looks at rows        | `leaving_is_noticed_…`, `a_clone_that_hops_…`    |
 //! | [ring/C1] | control word RMWs, SeqCst: rows, slots and tail before the sign        | `Control::look`                         | `leaving_is_noticed_…`                           |
@@ -85,6 +86,9 @@
 //! | R3, R4, R5 | a claimed slot that is FULL or TOMB      | … looks through the rows → REDELIVER, or EMPTY of the next lap | step tests                 |
 //! | R6, R7     | a free slot; the message died with its receiver; perhaps senders asleep | … sleeps: looks again          | step tests                  |
 //! | D1 … D3    | a slot on loan to the dead               | … looks through the rows → REDELIVER                          | `a_taker_of_a_redelivered_message_dies_at_every_step` |
+//! | S5, S6 of a batch | messages, and claimed slots behind them that are EMPTY | … is stopped by one → TOMB                | step tests                  |
+//! | R6 of a batch | free slots, and claimed ones behind them that are FULL | … looks through the rows → REDELIVER         | step tests                  |
+//! | L1 … L4    | see `loan.rs`                            |                                                               | `a_borrower_dies_at_every_step` |
 //! | D4, D5     | as after R6; a note of no loan           | … looks through the rows                                      | the same                    |
 //! | asleep     | a count that costs wakers a system call  | … asks endpoints in turn                                      | `a_dead_sleepers_count_is_taken_back` |
 //! | 1 … 6      | some of the repair done, the row not free | … finds the same dead: every step is idempotent              | `the_repairer_dies_at_every_step_too` |
@@ -104,7 +108,7 @@
 //!
 //! # Wrap-around and ABA
 //!
-//! Positions carry a lap of at least 29 bits, 48 at capacities up to 8192, in cursors, intents and slots alike, so a stalled
+//! Positions carry a lap of at least 28 bits, 48 at capacities up to 4096, in cursors, intents and slots alike, so a stalled
 //! CAS can succeed wrongly only after an exact multiple of all laps. Comparisons are by wrapping distance. The incarnation in a
 //! row's owner word wraps at 8192 takings of that row.
 //!
@@ -123,6 +127,7 @@ mod put;
 mod control;
 mod endpoint;
 mod layout;
+mod loan;
 mod position;
 mod recv;
 mod repair;
@@ -136,6 +141,7 @@ mod wait;
 pub use control::Role;
 pub use endpoint::{Endpoint, JoinError, Stop};
 pub use layout::{Geometry, GeometryError, Ring};
+pub use loan::Lent;
 pub use repair::{Turn, look_everywhere};
 pub use row::RowWord;
 pub use wait::{Obstructed, wait};

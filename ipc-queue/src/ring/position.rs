@@ -5,11 +5,11 @@
 //!
 //! | word     | 63     | 62     | 61                      | 60 …                                          |
 //! |----------|--------|--------|-------------------------|-----------------------------------------------|
-//! | cursor   | CLOSED | CURSOR | 0                       | position                                      |
-//! | intent   | position (61 bits) in bits 63–3 …         | … kind in bits 2–0, see `endpoint.rs`         |
+//! | cursor   | CLOSED | CURSOR | 0 (and bit 60)          | position (60 bits)                            |
+//! | intent   | position (60 bits) in bits 63–4 …         | … kind in bits 3–0, see `row.rs`              |
 //! | slot     | lap (48 bits) in bits 63–16 …             | … endpoint and phase, see `slot.rs`           |
 //!
-//! So a position has 61 bits, and a lap `min(48, 61 - shift)` of them. Laps wrap; two positions compare by their wrapping
+//! So a position has 60 bits, and a lap `min(48, 60 - shift)` of them. Laps wrap; two positions compare by their wrapping
 //! distance, which is right while they are less than half of all laps apart: the two cursors are never more than one lap
 //! apart, and only a thread that sleeps through exactly 2^48 laps (162 days at capacity 1 and 20 million messages a second)
 //! could mistake one lap for another. CURSOR is always set, so that a word of zeros is never a cursor.
@@ -18,7 +18,7 @@
 pub const CLOSED: u64 = 1 << 63;
 /// Set in every cursor.
 const CURSOR: u64 = 1 << 62;
-const POSITION_BITS: u32 = 61;
+const POSITION_BITS: u32 = 60;
 const LAP_BITS: u32 = 48;
 
 /// One place in the sequence of all places: a lap and an index below the capacity.
@@ -50,7 +50,7 @@ pub struct Positions {
 }
 
 impl Positions {
-    /// The largest capacity: a lap keeps at least 29 bits.
+    /// The largest capacity: a lap keeps at least 28 bits.
     pub const MAX_CAPACITY: u64 = 1 << 32;
 
     /// The arithmetic for a capacity of 1 to [`Self::MAX_CAPACITY`] slots.
@@ -93,6 +93,17 @@ impl Positions {
         (self.lap(position) + 1) & self.lap_mask
     }
 
+    /// The position `n` slots on; `n` is at most the capacity.
+    #[inline(always)]
+    pub const fn after(&self, position: Position, n: u64) -> Position {
+        let index = (position.0 & self.index_mask) + n;
+        if index < self.capacity {
+            Position(position.0 + n)
+        } else {
+            Position(self.next_lap(position) << self.shift | (index - self.capacity))
+        }
+    }
+
     /// The position that follows.
     #[inline(always)]
     pub const fn next(&self, position: Position) -> Position {
@@ -112,7 +123,7 @@ impl Positions {
     pub const fn distance(&self, from: Position, to: Position) -> i64 {
         let laps = self.lap(to).wrapping_sub(self.lap(from)) & self.lap_mask;
         let half = (self.lap_mask >> 1) + 1;
-        // At most 2^48 laps at a capacity below 2^13, and 2^61 positions at any: no overflow.
+        // At most 2^48 laps at a capacity of up to 2^12, and 2^60 positions at any: no overflow.
         let laps = if laps < half { laps as i64 } else { laps as i64 - self.lap_mask as i64 - 1 };
         laps * self.capacity as i64 + (to.0 & self.index_mask) as i64 - (from.0 & self.index_mask) as i64
     }
@@ -188,6 +199,7 @@ mod tests {
             let from = ring.at(lap, index % capacity);
             let mut to = from;
             for _ in 0..steps { to = ring.next(to); }
+            if steps as u64 <= capacity { prop_assert_eq!(ring.after(from, steps as u64), to); }
             prop_assert_eq!(ring.distance(from, to), steps);
             prop_assert_eq!(ring.distance(to, from), -steps);
         }

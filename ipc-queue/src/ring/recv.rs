@@ -43,14 +43,58 @@ impl<T: Plain> Endpoint<T> {
     #[cold]
     #[inline(never)]
     fn recv_slowly(&self) -> Result<T, Stop> {
+        let mut received = None;
+        self.recv_first(1, |message| received = Some(message))?;
+        received.ok_or(Stop::WouldBlock)
+    }
+
+    /// Receives the next messages, `most` at most and by one claim, and hands each to `take`: how many, at least one.
+    ///
+    /// `take` must not panic: a message that it was about to get would be lost.
+    pub fn recv_first(&self, most: usize, mut take: impl FnMut(T)) -> Result<usize, Stop> {
         let (_entered, row) = self.enter()?;
+        if self.ring.state().control.0.glance() != self.seen.get()
+            && let Some(message) = self.look_up_to_recv(|| self.take_redelivered(row))?
+        {
+            take(message);
+            return Ok(1);
+        }
+        let (first, n) = self.claim_next(row, most)?;
+        if n == 1 {
+            take(self.empty(row, first));
+            return Ok(1);
+        }
+        row.own_many(Role::Receiver, first); // R4.
+        shim::program_order();
+        let positions = self.ring.positions();
+        let mut position = first;
+        for _ in 0..n {
+            step();
+            take(read(self.ring.slot(position))); // R5.
+            position = positions.next(position);
+        }
+        position = first;
+        for _ in 0..n {
+            step();
+            self.free(position); // R6.
+            position = positions.next(position);
+        }
+        step();
+        self.ring.state().tx.notify(n as u32); // R7.
+        Ok(n)
+    }
+
+    /// The same, behind what is in `into`. Room for them is made before anything is claimed.
+    pub fn recv_into(&self, into: &mut Vec<T>, most: usize) -> Result<usize, Stop> {
+        into.reserve(most.min(self.ring.len().max(1) as usize));
+        let most = most.min(into.capacity() - into.len());
+        self.recv_first(most, |message| into.push(message))
+    }
+
+    /// R1 to R3: claims committed messages, `most` at most, and frees the TOMBs before them. The first position, and how many.
+    pub(super) fn claim_next(&self, row: &EndpointRow, most: usize) -> Result<(Position, usize), Stop> {
         let (ring, state) = (&self.ring, self.ring.state());
         let positions = ring.positions();
-        if state.control.0.glance() != self.seen.get()
-            && let Some(message) = self.look_up_to_recv(row)?
-        {
-            return Ok(message);
-        }
         let mut cursor = state.head.0.load(Ordering::Relaxed);
         let mut rounds = Rounds::new();
         let mut tombs = 0;
@@ -60,9 +104,14 @@ impl<T: Plain> Endpoint<T> {
             };
             let word = self.word(position);
             let full = word == SlotWord::full(positions, position);
-            cursor = if full || word == SlotWord::tomb(positions, position) {
+            cursor = if full {
+                let n = self.run(position, most, |at| self.word(at) == SlotWord::full(positions, at));
+                match self.claim_head_for(row, cursor, position, n) {
+                    Ok(()) => return Ok((position, n)),
+                    Err(now) => now,
+                }
+            } else if word == SlotWord::tomb(positions, position) {
                 match self.claim_head(row, cursor, position) {
-                    Ok(_) if full => return Ok(self.empty(row, position)),
                     Ok(next) => {
                         // A TOMB is nobody's message. Only a scribbler can store more of them than there are slots.
                         self.clear(row, position);
@@ -90,6 +139,21 @@ impl<T: Plain> Endpoint<T> {
         Err(stop)
     }
 
+    /// R2 and R3 for `n` positions.
+    #[inline(always)]
+    fn claim_head_for(&self, row: &EndpointRow, cursor: u64, first: Position, n: usize) -> Result<(), u64> {
+        if n == 1 {
+            return self.claim_head(row, cursor, first).map(drop);
+        }
+        row.announce_many(Role::Receiver, first, n as u32); // R2.
+        step();
+        let next = self.ring.positions().after(first, n as u64).cursor();
+        // R3. ORDERING: SeqCst [ring/H1], [wait/W1]; Relaxed: as in `claim_head`.
+        self.ring.state().head.0.compare_exchange(cursor, next, Ordering::SeqCst, Ordering::Relaxed)?;
+        step();
+        Ok(())
+    }
+
     #[inline(always)]
     fn word(&self, position: Position) -> SlotWord {
         // ORDERING: Acquire [ring/P1]: the payload is there; pairs with the commit S6.
@@ -115,9 +179,8 @@ impl<T: Plain> Endpoint<T> {
         row.own_recv(position); // R4.
         shim::program_order();
         step();
-        let slot = self.ring.slot(position);
-        let message = read(slot); // R5.
-        self.acknowledge(slot, position);
+        let message = read(self.ring.slot(position)); // R5.
+        self.acknowledge(position);
         message
     }
 
@@ -126,16 +189,22 @@ impl<T: Plain> Endpoint<T> {
         row.own_recv(position);
         shim::program_order();
         step();
-        self.acknowledge(self.ring.slot(position), position);
+        self.acknowledge(position);
     }
 
     #[inline(always)]
-    fn acknowledge(&self, slot: &Slot<T>, position: Position) {
+    fn acknowledge(&self, position: Position) {
         step();
-        // R6. ORDERING: Release [ring/A1]: the payload has been read; pairs with the Acquire of S1.
-        slot.word.store(SlotWord::acknowledged(self.ring.positions(), position).0, Ordering::Release);
+        self.free(position); // R6.
         step();
         self.ring.state().tx.notify(1); // R7.
+    }
+
+    #[inline(always)]
+    pub(super) fn free(&self, position: Position) {
+        let free = SlotWord::acknowledged(self.ring.positions(), position);
+        // ORDERING: Release [ring/A1]: the payload has been read; pairs with the Acquire of S1.
+        self.ring.slot(position).word.store(free.0, Ordering::Release);
     }
 
     /// The head stands at `position` and its slot is not committed: it must be free, on loan to a sender, or still with the
@@ -167,26 +236,38 @@ impl<T: Plain> Endpoint<T> {
         end().unwrap_or_else(Stop::Corrupt)
     }
 
-    /// Something changed since this endpoint last looked: a message to redeliver comes first.
+    /// Something changed since this endpoint last looked: what there is to redeliver comes first, and `take` takes it.
     #[cold]
-    fn look_up_to_recv(&self, row: &EndpointRow) -> Result<Option<T>, Corrupt> {
+    pub(super) fn look_up_to_recv<R>(&self, take: impl FnOnce() -> Option<R>) -> Result<Option<R>, Corrupt> {
         let before = self.seen.get();
         let signs = self.ring.state().control.0.look().checked()?;
         if signs.redelivers_since(before)
-            && let Some(message) = self.take_redelivered(row)
+            && let Some(taken) = take()
         {
             // There may be more: the next attempt looks again.
             self.seen.set(signs.still_redelivering(before));
-            return Ok(Some(message));
+            return Ok(Some(taken));
         }
         self.seen.set(signs);
         Ok(None)
     }
 
-    /// Takes the oldest message that a dead receiver had claimed. The CAS puts this endpoint's name into the slot, so that a
-    /// death from here on only redelivers it again.
+    /// Takes the oldest message that a dead receiver had claimed.
     #[cold]
     fn take_redelivered(&self, row: &EndpointRow) -> Option<T> {
+        let position = self.borrow_redelivered(row)?;
+        let message = read(self.ring.slot(position)); // D3.
+        self.acknowledge(position); // D4.
+        self.gave_back(row); // D5.
+        // No read-modify-write of the head tells senders that wait for this slot.
+        self.ring.state().tx.notify_fenced(1);
+        Some(message)
+    }
+
+    /// Takes the slot of that message on loan. The CAS puts this endpoint's name into the slot, so that a death from here on
+    /// only redelivers it again.
+    #[cold]
+    pub(super) fn borrow_redelivered(&self, row: &EndpointRow) -> Option<Position> {
         let (ring, positions) = (&self.ring, self.ring.positions());
         // ORDERING: SeqCst [ring/H1]: every position that a repairer found claimed lies behind this head.
         let head = positions.open_cursor(ring.state().head.0.load(Ordering::SeqCst))?;
@@ -195,21 +276,16 @@ impl<T: Plain> Endpoint<T> {
             let slot = ring.slot(position);
             let marked = SlotWord::new(positions.lap(position), Phase::Redeliver);
             if slot.word.load(Ordering::Relaxed) == marked.0 {
-                row.note_loans(1); // D1.
+                self.borrows(row); // D1.
                 step();
                 let mine = SlotWord::lent(positions.lap(position), self.index(), Phase::Reading);
                 // D2. ORDERING: AcqRel [ring/D1]: the payload's sender and its dead reader are done with it; the note of D1
                 // is visible with the name.
                 if slot.word.compare_exchange(marked.0, mine.0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                     step();
-                    let message = read(slot); // D3.
-                    self.acknowledge(slot, position); // D4.
-                    row.note_loans(0); // D5.
-                    // No read-modify-write of the head tells senders that wait for this slot.
-                    ring.state().tx.notify_fenced(1);
-                    return Some(message);
+                    return Some(position);
                 }
-                row.note_loans(0);
+                self.gave_back(row);
             }
             position = positions.next(position);
         }

@@ -7,7 +7,7 @@
 use super::control::Role;
 use super::layout::Ring;
 use super::position::Position;
-use super::row::{EndpointRow, Held, Intent, RowWord};
+use super::row::{Announced, EndpointRow, Held, Intent, RowWord};
 use super::slot::{Phase, SlotWord};
 use super::steps::step;
 use super::wait::{Hold, Holder, Obstacle};
@@ -153,12 +153,17 @@ fn ask<T: Plain>(ring: &Ring<T>, owner: Owner, census: &impl Census) -> Result<b
     Ok(sabotage::repairs() && census.verdict(owner) == Verdict::Dead && repair_member(ring, owner, census)?)
 }
 
-/// Whether an intent of this row covers the position; `Some(true)` if it is OWN.
+/// Whether an intent of this row covers the position, or may; `Some(true)` if it is OWN.
 fn covers<T: Plain>(ring: &Ring<T>, row: &EndpointRow, side: Role, position: Position) -> Option<bool> {
-    // An unreadable intent covers nothing.
-    let (intent, count) = row.intent(ring.positions()).ok().flatten()?;
-    let ahead = ring.positions().distance(intent.position, position);
-    (intent.side == side && (0..count as i64).contains(&ahead)).then_some(intent.sure)
+    match row.announced(ring.positions()) {
+        Ok(Announced::Claim(intent, count)) => {
+            let ahead = ring.positions().distance(intent.position, position);
+            (intent.side == side && (0..count as i64).contains(&ahead)).then_some(intent.sure)
+        }
+        Ok(Announced::Moving) => Some(false),
+        // An unreadable intent covers nothing.
+        Ok(Announced::Nothing) | Err(_) => None,
+    }
 }
 
 /// Whether the endpoint looks as if it had claimed something that it has not finished.
@@ -166,7 +171,11 @@ fn in_the_middle<T: Plain>(ring: &Ring<T>, row: &EndpointRow) -> bool {
     if row.may_hold_loans() {
         return true;
     }
-    let Ok(Some((intent, count))) = row.intent(ring.positions()) else { return false };
+    let (intent, count) = match row.announced(ring.positions()) {
+        Ok(Announced::Claim(intent, count)) => (intent, count),
+        Ok(Announced::Moving) => return true,
+        Ok(Announced::Nothing) | Err(_) => return false,
+    };
     let mut position = intent.position;
     for _ in 0..count {
         if !passed(ring, intent.side, position) {
@@ -268,8 +277,13 @@ fn repair_row<T: Plain>(
 
 /// Step 2: what the intent covers. False if a living bystander has to move first.
 fn settle_intent<T: Plain>(ring: &Ring<T>, index: u32, row: &EndpointRow, census: &impl Census) -> bool {
-    // An unreadable intent says nothing; what it may have covered is found to be nobody's.
-    let Ok(Some((intent, count))) = row.intent(ring.positions()) else { return true };
+    let (intent, count) = match row.announced(ring.positions()) {
+        Ok(Announced::Claim(intent, count)) => (intent, count),
+        // The dead do not move.
+        Ok(Announced::Moving) => return false,
+        // An unreadable intent says nothing; what it may have covered is found to be nobody's.
+        Ok(Announced::Nothing) | Err(_) => return true,
+    };
     let mut settled = true;
     let mut position = intent.position;
     for _ in 0..count {
@@ -331,7 +345,7 @@ fn living_claimant<T: Plain>(
 }
 
 /// Step 3: what the dead had on loan.
-fn settle_loans<T: Plain>(ring: &Ring<T>, index: u32, row: &EndpointRow) {
+pub(super) fn settle_loans<T: Plain>(ring: &Ring<T>, index: u32, row: &EndpointRow) {
     if !row.may_hold_loans() {
         return;
     }

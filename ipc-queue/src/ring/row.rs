@@ -4,7 +4,7 @@
 //! |--------|------|----------|-----------------------------------------------------------------------------------------|
 //! | 0      | u64  | owner    | CAS: who joins, leaves, takes over or repairs                                           |
 //! | 8      | u64  | intent   | the owner alone, plain stores                                                           |
-//! | 16     | u32  | intent_n | the owner alone: positions the intent covers; 1 whenever the intent is not a batch's    |
+//! | 16     | u32  | intent_n | the owner alone, while the intent is not that of a batch: positions that a batch covers |
 //! | 20     | u32  | loans    | the owner alone: 1 + slots it may have on loan                                          |
 //!
 //! The owner word is [`Owner`] with the row's *incarnation* in place of the thread, and the role in its flags, so that one
@@ -12,19 +12,23 @@
 //! member, moves the incarnation on, so that who gave a row away can never free what was given to somebody since (unless the
 //! row was taken exactly a multiple of 8192 times in between).
 //!
-//! | intent    | bits 2–0 | bits 63–3 | says                                                              |
-//! |-----------|----------|-----------|-------------------------------------------------------------------|
-//! | IDLE      | 1        | 0         | nothing is claimed                                                |
-//! | SEND TRY  | 2        | position  | may have moved the tail past the position, or be about to         |
-//! | SEND OWN  | 3        | position  | has moved it; committed or not, the slot tells                    |
-//! | RECV TRY  | 4        | position  | may have moved the head past the position, or be about to         |
-//! | RECV OWN  | 5        | position  | has moved it; acknowledged or not, the slot tells                 |
+//! | intent    | bits 3–0     | bits 63–4 | says                                                              |
+//! |-----------|--------------|-----------|-------------------------------------------------------------------|
+//! | IDLE      | 1            | 0         | nothing is claimed                                                |
+//! | SEND TRY  | 2, MANY 10   | position  | may have moved the tail past the position, or be about to         |
+//! | SEND OWN  | 3, MANY 11   | position  | has moved it; committed or not, the slot tells                    |
+//! | RECV TRY  | 4, MANY 12   | position  | may have moved the head past the position, or be about to         |
+//! | RECV OWN  | 5, MANY 13   | position  | has moved it; acknowledged or not, the slot tells                 |
+//!
+//! With MANY the intent covers `intent_n` positions from that one on, else the one. Two words cannot be read as one: the
+//! count is written while the intent is not MANY, and who reads it of a living endpoint reads the intent again after it.
 //!
 //! An intent is written by its owner alone, even when the owner is dead: a repairer settles what it says and frees the row
 //! by one CAS, and who joins stores IDLE first. What a settled intent covered never looks unsettled again, since laps move on.
 
 use super::control::Role;
 use super::position::{Position, Positions};
+use super::steps::step;
 use ipc_core::Corrupt;
 use ipc_core::raw::Owner;
 use ipc_core::shim::{AtomicU32, AtomicU64, Ordering};
@@ -86,20 +90,36 @@ pub(crate) struct Intent {
     pub side: Role,
     /// OWN rather than TRY.
     pub sure: bool,
+    /// Of a batch.
+    many: bool,
     pub position: Position,
 }
 
-const KIND_BITS: u32 = 3;
+/// What a row's intent says, and how many positions it covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Announced {
+    /// Nothing is claimed or tried for.
+    Nothing,
+    /// So many positions from one on.
+    Claim(Intent, u64),
+    /// A batch that was another one each time one looked: its endpoint lives, and may be after anything.
+    Moving,
+}
+
+const KIND_BITS: u32 = 4;
+const KIND: u64 = 0b1111;
 const IDLE: u64 = 1;
 const SEND_TRY: u64 = 2;
 const SEND_OWN: u64 = 3;
 const RECV_TRY: u64 = 4;
 const RECV_OWN: u64 = 5;
+const MANY: u64 = 0b1000;
 
 impl Intent {
     /// Reads a stored intent; `None` for IDLE, `Corrupt` for what no member writes.
     pub fn read(word: u64, positions: &Positions) -> Result<Option<Self>, Corrupt> {
-        let (side, sure) = match word & FLAGS {
+        let many = word & MANY != 0;
+        let (side, sure) = match word & KIND & !MANY {
             IDLE if word == IDLE => return Ok(None),
             SEND_TRY => (Role::Sender, false),
             SEND_OWN => (Role::Sender, true),
@@ -108,7 +128,7 @@ impl Intent {
             _ => return Err(Corrupt { what: "an endpoint's intent", found: word }),
         };
         match positions.checked(word >> KIND_BITS) {
-            Some(position) => Ok(Some(Self { side, sure, position })),
+            Some(position) => Ok(Some(Self { side, sure, many, position })),
             None => Err(Corrupt { what: "an endpoint's intent", found: word }),
         }
     }
@@ -124,6 +144,9 @@ pub(crate) struct EndpointRow {
 }
 
 const NO_LOANS: u32 = 1;
+
+/// How often a batch in motion is looked at.
+const LOOKS: usize = 8;
 
 impl EndpointRow {
     /// A free row, in place: padding is left alone.
@@ -177,14 +200,34 @@ impl EndpointRow {
     /// The CAS succeeded: the position is this endpoint's and nobody else's.
     #[inline(always)]
     pub fn own_send(&self, position: Position) {
-        // Relaxed: TRY says the same to a repairer, unless a bystander tries for the same position.
-        self.intent.store(position.bits() << KIND_BITS | SEND_OWN, Ordering::Relaxed);
+        // ORDERING: Release [ring/I1]: as for the announcement, for who never saw that.
+        self.intent.store(position.bits() << KIND_BITS | SEND_OWN, Ordering::Release);
     }
 
     /// As [`own_send`](Self::own_send), for the head.
     #[inline(always)]
     pub fn own_recv(&self, position: Position) {
-        self.intent.store(position.bits() << KIND_BITS | RECV_OWN, Ordering::Relaxed);
+        // ORDERING: Release [ring/I1].
+        self.intent.store(position.bits() << KIND_BITS | RECV_OWN, Ordering::Release);
+    }
+
+    /// Announces the claim of several positions, right before the CAS.
+    pub fn announce_many(&self, side: Role, position: Position, n: u32) {
+        // No batch's intent may stand beside another's count.
+        self.retract();
+        step();
+        // ORDERING: Release [ring/I1]: IDLE stands before the count, the count before the intent.
+        self.intent_n.store(n, Ordering::Release);
+        step();
+        let kind = if side == Role::Sender { SEND_TRY } else { RECV_TRY };
+        self.intent.store(position.bits() << KIND_BITS | kind | MANY, Ordering::Release);
+    }
+
+    /// As [`own_send`](Self::own_send), for the claim that [`announce_many`](Self::announce_many) announced.
+    pub fn own_many(&self, side: Role, position: Position) {
+        let kind = if side == Role::Sender { SEND_OWN } else { RECV_OWN };
+        // ORDERING: Release [ring/I1]: with the intent comes its count.
+        self.intent.store(position.bits() << KIND_BITS | kind | MANY, Ordering::Release);
     }
 
     /// Nothing is claimed or tried for: an intent left standing would look like a bystander's.
@@ -197,8 +240,7 @@ impl EndpointRow {
     /// For who has just joined: the row says nothing about its previous owner any more.
     pub fn start_over(&self) {
         self.retract();
-        // ORDERING: Release [ring/I1]: IDLE stands before these, so that no old intent is read with a new count.
-        self.intent_n.store(1, Ordering::Release);
+        // ORDERING: Release [ring/I1]: IDLE stands before it.
         self.loans.store(NO_LOANS, Ordering::Release);
     }
 
@@ -214,11 +256,21 @@ impl EndpointRow {
     }
 
     /// The intent, and how many positions it covers: 1 to the capacity, whatever a scribbler stored.
-    pub fn intent(&self, positions: &Positions) -> Result<Option<(Intent, u64)>, Corrupt> {
-        // ORDERING: Acquire [ring/I1]: the slots that earlier intents named are as their endpoint left them.
-        let word = self.intent.load(Ordering::Acquire);
-        let count = u64::from(self.intent_n.load(Ordering::Acquire)).clamp(1, positions.capacity());
-        Ok(Intent::read(word, positions)?.map(|intent| (intent, count)))
+    pub fn announced(&self, positions: &Positions) -> Result<Announced, Corrupt> {
+        for _ in 0..LOOKS {
+            // ORDERING: Acquire [ring/I1]: the slots that earlier intents named are as their endpoint left them.
+            let word = self.intent.load(Ordering::Acquire);
+            let Some(intent) = Intent::read(word, positions)? else { return Ok(Announced::Nothing) };
+            if !intent.many {
+                return Ok(Announced::Claim(intent, 1));
+            }
+            // ORDERING: Acquire [ring/I1]: a later batch's count brings with it that the intent was retracted before.
+            let count = u64::from(self.intent_n.load(Ordering::Acquire)).clamp(1, positions.capacity());
+            if self.intent.load(Ordering::Relaxed) == word {
+                return Ok(Announced::Claim(intent, count));
+            }
+        }
+        Ok(Announced::Moving)
     }
 
     #[cfg(test)]
@@ -258,18 +310,27 @@ mod tests {
     fn intents_come_back_and_zeros_are_corrupt() {
         let positions = Positions::new(3).unwrap();
         let row = EndpointRow::new();
-        assert_eq!(row.intent(&positions), Ok(None));
+        assert_eq!(row.announced(&positions), Ok(Announced::Nothing));
         let at = positions.at(9, 2);
+        let claim = |side, sure, many, n| Ok(Announced::Claim(Intent { side, sure, many, position: at }, n));
         row.announce_send(at);
-        assert_eq!(row.intent(&positions), Ok(Some((Intent { side: Role::Sender, sure: false, position: at }, 1))));
+        assert_eq!(row.announced(&positions), claim(Role::Sender, false, false, 1));
         row.own_recv(at);
-        assert_eq!(row.intent(&positions), Ok(Some((Intent { side: Role::Receiver, sure: true, position: at }, 1))));
-        for word in [0, 7, IDLE | 8, u64::MAX, (positions.at(9, 2).bits() + 1) << KIND_BITS | SEND_TRY] {
-            row.scribble(None, Some(word), Some(0), None);
-            assert!(row.intent(&positions).is_err(), "{word:#x}");
+        assert_eq!(row.announced(&positions), claim(Role::Receiver, true, false, 1));
+        for side in [Role::Sender, Role::Receiver] {
+            row.announce_many(side, at, 2);
+            assert_eq!(row.announced(&positions), claim(side, false, true, 2));
+            row.own_many(side, at);
+            assert_eq!(row.announced(&positions), claim(side, true, true, 2));
         }
-        row.own_send(at);
+        row.announce_send(at);
+        assert_eq!(row.announced(&positions), claim(Role::Sender, false, false, 1), "a batch's count is the batch's");
+        for word in [0, 7, 9, 15, IDLE | 16, u64::MAX, (positions.at(9, 2).bits() + 1) << KIND_BITS | SEND_TRY] {
+            row.scribble(None, Some(word), Some(0), None);
+            assert!(row.announced(&positions).is_err(), "{word:#x}");
+        }
+        row.own_many(Role::Sender, at);
         row.scribble(None, None, Some(u32::MAX), None);
-        assert_eq!(row.intent(&positions).unwrap().unwrap().1, 3, "a count is never more than the capacity");
+        assert_eq!(row.announced(&positions), claim(Role::Sender, true, true, 3), "never more than the capacity");
     }
 }

@@ -10,6 +10,7 @@ use super::wait::Rounds;
 use ipc_core::raw::store_plain;
 use ipc_core::shim::{self, Ordering};
 use ipc_core::{Corrupt, Plain};
+use std::slice;
 
 impl<T: Plain> Endpoint<T> {
     /// Sends without waiting.
@@ -40,7 +41,22 @@ impl<T: Plain> Endpoint<T> {
     #[cold]
     #[inline(never)]
     fn send_slowly(&self, message: &T) -> Result<(), Stop> {
+        self.send_first(slice::from_ref(message)).map(drop)
+    }
+
+    /// Sends as many of the first of these as there is room for, by one claim: how many, at least one.
+    pub fn send_first(&self, messages: &[T]) -> Result<usize, Stop> {
         let (_entered, row) = self.enter()?;
+        let (first, room) = self.claim_room(row, messages.len())?;
+        match &messages[..room] {
+            [message] => self.fill(row, first, message),
+            messages => self.fill_all(row, first, messages),
+        }
+        Ok(room)
+    }
+
+    /// S1 to S3: claims free slots, `most` at most. The first position, and how many.
+    pub(super) fn claim_room(&self, row: &EndpointRow, most: usize) -> Result<(Position, usize), Stop> {
         let state = self.ring.state();
         if state.control.0.glance() != self.seen_sending.get() {
             self.look_up_to_send()?;
@@ -48,19 +64,19 @@ impl<T: Plain> Endpoint<T> {
         let mut cursor = state.tail.0.load(Ordering::Relaxed);
         let mut rounds = Rounds::new();
         let stop = loop {
-            let Some(position) = self.ring.positions().open_cursor(cursor) else {
+            let Some(first) = self.ring.positions().open_cursor(cursor) else {
                 break self.closed_or_corrupt(cursor);
             };
-            cursor = match self.is_free(position) {
-                Ok(()) => match self.claim_tail(row, cursor, position) {
-                    Ok(()) => {
-                        self.fill(row, position, message);
-                        return Ok(());
+            cursor = match self.is_free(first) {
+                Ok(()) => {
+                    let room = self.run(first, most, |position| self.is_free(position).is_ok());
+                    match self.claim_tail_for(row, cursor, first, room) {
+                        Ok(()) => return Ok((first, room)),
+                        Err(now) => now,
                     }
-                    Err(now) => now,
-                },
+                }
                 Err(word) => match state.tail.0.load(Ordering::Relaxed) {
-                    now if now == cursor => break self.occupied(position, word),
+                    now if now == cursor => break self.occupied(first, word),
                     now => now,
                 },
             };
@@ -71,6 +87,38 @@ impl<T: Plain> Endpoint<T> {
         // An announcement left standing would look like a bystander's.
         row.retract();
         Err(stop)
+    }
+
+    /// S2 and S3 for `n` positions.
+    #[inline(always)]
+    fn claim_tail_for(&self, row: &EndpointRow, cursor: u64, first: Position, n: usize) -> Result<(), u64> {
+        if n == 1 {
+            return self.claim_tail(row, cursor, first);
+        }
+        row.announce_many(Role::Sender, first, n as u32); // S2.
+        step();
+        let next = self.ring.positions().after(first, n as u64).cursor();
+        // S3. ORDERING: SeqCst [ring/T1], [wait/W1]; Relaxed: as in `claim_tail`.
+        self.ring.state().tail.0.compare_exchange(cursor, next, Ordering::SeqCst, Ordering::Relaxed)?;
+        step();
+        Ok(())
+    }
+
+    /// S4 to S7 for all the messages of one claim: whoever dies in the middle has sent the first of them.
+    #[inline(always)]
+    fn fill_all(&self, row: &EndpointRow, first: Position, messages: &[T]) {
+        row.own_many(Role::Sender, first); // S4.
+        shim::program_order();
+        let mut position = first;
+        for message in messages {
+            step();
+            self.write(position, message); // S5.
+            step();
+            self.commit(position); // S6.
+            position = self.ring.positions().next(position);
+        }
+        step();
+        self.ring.state().rx.notify(messages.len() as u32); // S7.
     }
 
     /// Whether a sender may claim the position, if it is the tail's; else what its slot holds.
@@ -100,18 +148,27 @@ impl<T: Plain> Endpoint<T> {
         row.own_send(position); // S4.
         shim::program_order();
         step();
-        let slot = self.ring.slot(position);
-        // S5.
-        slot.payload.with_mut(|payload| {
+        self.write(position, message); // S5.
+        step();
+        self.commit(position); // S6.
+        step();
+        self.ring.state().rx.notify(1); // S7.
+    }
+
+    #[inline(always)]
+    fn write(&self, position: Position, message: &T) {
+        self.ring.slot(position).payload.with_mut(|payload| {
             // SAFETY: in the mapping and aligned. slot.rs invariant 1: the claim of S3 gives this slot's payload to this thread
             // until S6, and [ring/A1] says that its last reader is done.
             unsafe { store_plain(payload.cast::<T>(), *message) };
         });
-        step();
-        // S6. ORDERING: Release [ring/P1]: publishes the payload; pairs with the Acquire of R1.
-        slot.word.store(SlotWord::full(self.ring.positions(), position).0, Ordering::Release);
-        step();
-        self.ring.state().rx.notify(1); // S7.
+    }
+
+    #[inline(always)]
+    pub(super) fn commit(&self, position: Position) {
+        let full = SlotWord::full(self.ring.positions(), position);
+        // ORDERING: Release [ring/P1]: publishes the payload; pairs with the Acquire of R1.
+        self.ring.slot(position).word.store(full.0, Ordering::Release);
     }
 
     /// Something changed since this endpoint last looked.

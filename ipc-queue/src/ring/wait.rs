@@ -17,7 +17,7 @@
 //! whoever slept and then succeeded passes a wake on if there is more to do.
 
 use super::control::Role;
-use super::endpoint::{Endpoint, Stop};
+use super::endpoint::Stop;
 use super::layout::Ring;
 use super::position::{CLOSED, Position};
 use super::repair::{Turn, look_around, look_everywhere};
@@ -315,19 +315,5 @@ impl<'a, T: Plain> Sleeper<'a, T> {
             let word = if self.side == Role::Sender { &state.tx } else { &state.rx };
             word.notify_fenced(1);
         }
-    }
-}
-
-impl<T: Plain> Endpoint<T> {
-    /// Sends, waiting until there is room or the deadline passes.
-    #[cold]
-    pub fn send_until(&self, message: T, deadline: Deadline, census: &impl Census) -> Result<(), Stop> {
-        wait(&self.ring, Role::Sender, deadline, census, self.turn(), || self.try_send(message))
-    }
-
-    /// Receives, waiting until there is a message or the deadline passes.
-    #[cold]
-    pub fn recv_until(&self, deadline: Deadline, census: &impl Census) -> Result<T, Stop> {
-        wait(&self.ring, Role::Receiver, deadline, census, self.turn(), || self.try_recv())
     }
 }

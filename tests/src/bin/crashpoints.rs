@@ -49,7 +49,7 @@ struct Arguments {
     /// Only list the operations.
     #[arg(long)]
     list: bool,
-    /// How long a survivor may take before it hangs, in milliseconds.
+    /// How long a survivor may take before it is late, in milliseconds; a late one hangs after 20 s more.
     #[arg(long, value_name = "MS", default_value_t = 2000)]
     bound: u64,
 }
@@ -158,8 +158,8 @@ fn run(rows: &[Row<'_>], arguments: &Arguments) -> Result<usize, String> {
     let mut functions = BTreeSet::new();
     if !arguments.json {
         println!(
-            "{:<18} {:<40} {:<8} {:>6} {:>8} {:>5} {:>5} {:>5} {:>8}",
-            "object", "operation", "mode", "instr.", "points", "hangs", "torn", "bad", "seconds"
+            "{:<18} {:<40} {:<8} {:>6} {:>8} {:>5} {:>5} {:>5} {:>5} {:>8}",
+            "object", "operation", "mode", "instr.", "points", "hangs", "torn", "bad", "late", "seconds"
         );
     }
     let mut refused = None;
@@ -230,7 +230,7 @@ fn print_row(row: &Row<'_>, report: &Report, bad: usize, arguments: &Arguments) 
     }
     let seconds = report.elapsed.as_secs_f64();
     println!(
-        "{:<18} {:<40} {:<8} {:>6} {:>8} {:>5} {:>5} {:>5} {:>8.2}",
+        "{:<18} {:<40} {:<8} {:>6} {:>8} {:>5} {:>5} {:>5} {:>5} {:>8.2}",
         row.subject.name(),
         title(&row.entry),
         row.part.name(),
@@ -239,6 +239,7 @@ fn print_row(row: &Row<'_>, report: &Report, bad: usize, arguments: &Arguments) 
         report.hangs(),
         report.torn(),
         bad,
+        report.late,
         seconds
     );
     if let Some(fault) = row.entry.control {
@@ -270,7 +271,7 @@ fn json(row: &Row<'_>, report: &Report, bad: usize) -> serde_json::Value {
     serde_json::json!({
         "object": row.subject.name(), "operation": row.entry.function, "case": row.entry.case, "mode": row.part.name(),
         "instructions": report.instructions, "points": report.points, "bad": bad, "faults": faults,
-        "diverged": report.diverged, "seconds": report.elapsed.as_secs_f64(), "outcomes": outcomes,
+        "diverged": report.diverged, "late": report.late, "seconds": report.elapsed.as_secs_f64(), "outcomes": outcomes,
         "violations": report.violations.iter().map(|(step, v)| format!("{step}: {v}")).collect::<Vec<_>>(),
     })
 }

@@ -121,6 +121,8 @@ pub struct Report {
     pub violations: Vec<(usize, Violation)>,
     /// Points at which the operation took another path than in the recorded run; they were reached by single steps.
     pub diverged: usize,
+    /// Points whose survivor came back, but not within the bound: the machine was busy, or something is slow.
+    pub late: usize,
     /// How long the sweep took.
     pub elapsed: Duration,
 }
@@ -151,6 +153,7 @@ impl Report {
         }
         self.violations.extend(other.violations);
         self.diverged += other.diverged;
+        self.late += other.late;
         self.elapsed += other.elapsed;
     }
 

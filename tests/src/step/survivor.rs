@@ -19,6 +19,16 @@ const WELL: u8 = u8::MAX;
 
 /// Forks a survivor that runs `check`; what it finds, or that it does not return within `bound`, panics or crashes.
 pub fn judge<C>(context: &mut C, check: impl FnOnce(&mut C) -> Finding, bound: Duration) -> Result<Finding, StepError> {
+    judge_timed(context, check, bound).map(|(finding, _)| finding)
+}
+
+/// The same, and how long it took.
+pub(super) fn judge_timed<C>(
+    context: &mut C,
+    check: impl FnOnce(&mut C) -> Finding,
+    bound: Duration,
+) -> Result<(Finding, Duration), StepError> {
+    let began = Instant::now();
     let (reading, writing) = pipe().map_err(StepError::system("a pipe"))?;
     // SAFETY: as for a victim: this program has one thread, so the child inherits no lock that another one holds.
     let forked = unsafe { fork() }.map_err(StepError::system("a fork"))?;
@@ -38,11 +48,12 @@ pub fn judge<C>(context: &mut C, check: impl FnOnce(&mut C) -> Finding, bound: D
         let _ = File::from(reading).read_to_end(&mut said);
     }
     let ended = reap(child)?;
-    Ok(match decode(&said) {
+    let finding = match decode(&said) {
         _ if !returned => Err(Violation::hang(format!("the survivor did not return within {bound:?}"))),
         Some(finding) => finding,
         None => Err(Violation::broken(format!("the survivor {ended}"))),
-    })
+    };
+    Ok((finding, began.elapsed()))
 }
 
 /// The whole life of the child.

@@ -3,7 +3,7 @@
 use super::clock::Pinned;
 use super::report::{Finding, Report, Violation};
 use super::route::{Route, Trace};
-use super::survivor::judge;
+use super::survivor::judge_timed;
 use super::{At, StepError, Victim};
 use std::time::{Duration, Instant};
 
@@ -20,8 +20,11 @@ pub enum Fate {
 /// Bounds of a sweep.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How long a check may take before it is a hang.
+    /// How long a check may take.
     pub bound: Duration,
+    /// How much longer it is waited for. A check that returns in this time is counted as late; after it, it hangs. A promise
+    /// that only somebody else's work on the same machine can break is not broken.
+    pub grace: Duration,
     /// How long one instruction of the victim may take before it counts as asleep.
     pub patience: Duration,
     /// How many instructions an operation may have.
@@ -40,6 +43,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             bound: Duration::from_secs(2),
+            grace: Duration::ZERO,
             patience: Duration::from_secs(2),
             instructions: 200_000,
             dense: usize::MAX,
@@ -165,9 +169,22 @@ impl<C> Sweep<'_, C> {
             }
             Fate::Frozen => Some(victim),
         };
-        report.add(k, judge(&mut context, self.check, self.limits.bound)?);
+        let finding = self.judge(report, &mut context, self.check)?;
+        report.add(k, finding);
         drop(frozen);
         Ok(())
+    }
+
+    /// What a survivor finds; notes if it takes longer than it should.
+    fn judge(
+        &self,
+        report: &mut Report,
+        context: &mut C,
+        check: impl FnOnce(&mut C) -> Finding,
+    ) -> Result<Finding, StepError> {
+        let (finding, took) = judge_timed(context, check, self.limits.bound + self.limits.grace)?;
+        report.late += usize::from(finding.is_ok() && took > self.limits.bound);
+        Ok(finding)
     }
 
     fn beside(&self, peer: &Peer<'_, C>) -> Result<Report, StepError> {
@@ -220,13 +237,13 @@ impl<C> Sweep<'_, C> {
         }
         victim.kill();
         if let Some(meanwhile) = peer.meanwhile
-            && let Err(violation) = judge(&mut context, meanwhile, self.limits.bound)?
+            && let Err(violation) = self.judge(report, &mut context, meanwhile)?
         {
             report.add(k, Err(violation));
             return Ok(());
         }
-        let finding = match paused.finish(self.limits.bound)? {
-            At::Returned => judge(&mut context, self.check, self.limits.bound)?,
+        let finding = match paused.finish(self.limits.bound + self.limits.grace)? {
+            At::Returned => self.judge(report, &mut context, self.check)?,
             At::Inside | At::Asleep => Err(Violation::hang("the live peer did not get on after the victim's death")),
             at => Err(Violation::broken(format!("the live peer after the victim's death: {at}"))),
         };

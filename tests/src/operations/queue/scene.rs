@@ -7,13 +7,16 @@ use crate::view::View;
 use ipc_core::raw::Census;
 use ipc_queue::{Queue, Receiver, Sender};
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Capacity of the queue: the smallest with a middle.
 const CAPACITY: usize = 4;
 
 /// How long a survivor waits at most for room or for a message; it does come within 100 ms.
 const SOON: Duration = Duration::from_secs(1);
+
+/// How long it waits for one of them before it tries the other.
+const A_WHILE: Duration = Duration::from_millis(10);
 
 /// See the file.
 pub struct Scene {
@@ -130,21 +133,20 @@ impl Scene {
         self.sender.as_ref().zip(self.receiver.as_ref()).ok_or_else(|| Violation::broken("no endpoints"))
     }
 
-    /// Sends one message; if the queue is full, receives first. A message that a dead receiver had may be in the way: it makes
-    /// room when it is delivered again, for which somebody must have waited.
+    /// Sends one message; if the queue is full, receives first. What a dead receiver had makes room when it is delivered again,
+    /// and what a dead sender had claimed when it is skipped: for both somebody must have waited.
     fn send_making_room(&self) -> Result<(), Violation> {
         let (sender, receiver) = self.endpoints()?;
+        let give_up = Instant::now() + SOON;
         let mut patience = Duration::ZERO;
-        for _ in 0..CAPACITY + 2 {
-            if self.tracking.send(|message| sender.send_timeout(message, patience)) {
-                return Ok(());
-            }
-            if !self.tracking.receive(|| receiver.recv_timeout(SOON))? {
+        while !self.tracking.send(|message| sender.send_timeout(message, patience)) {
+            let received = self.tracking.receive(|| receiver.recv_timeout(A_WHILE))?;
+            if !received && Instant::now() > give_up {
                 return Err(Violation::hang("neither room nor a message"));
             }
-            patience = Duration::from_millis(10);
+            patience = A_WHILE;
         }
-        Err(Violation::leaked("no room after all messages were received"))
+        Ok(())
     }
 
     /// Emptied, it takes as many messages as it ever did.

@@ -64,20 +64,49 @@ impl Tracking {
         sent
     }
 
+    /// Sends `n` fresh messages by one call, which says how many of the first of them it took.
+    pub fn send_many(&self, n: u64, send: impl FnOnce(&[Message]) -> usize) {
+        let first = self.next.fetch_add(n, SeqCst);
+        let messages: Vec<Message> = (first..first + n).map(|number| [number, !number]).collect();
+        (first..first + n).for_each(|number| self.lives[number as usize].begun.store(1, SeqCst));
+        let sent = send(&messages) as u64;
+        (first..first + sent).for_each(|number| self.lives[number as usize].sent.store(1, SeqCst));
+    }
+
     /// Receives, and writes down what came; true if something did.
     pub fn receive<E>(&self, receive: impl FnOnce() -> Result<Message, E>) -> Result<bool, Violation> {
         self.receives_begun.fetch_add(1, SeqCst);
         let received = receive();
-        if let Ok([number, inverted]) = received {
-            let life = self.lives.get(number as usize).filter(|_| number == !inverted);
-            let life = life.ok_or_else(|| Violation::torn(format!("[{number:#x}, {inverted:#x}]")))?;
-            life.received.fetch_add(1, SeqCst);
-            if number >= self.ordered_from.load(SeqCst) && number < self.ordered_next.fetch_max(number, SeqCst) {
-                return Err(Violation::broken(format!("message {number} came out of turn")));
-            }
+        if let Ok(message) = received {
+            self.note(message)?;
         }
         self.receives_ended.fetch_add(1, SeqCst);
         Ok(received.is_ok())
+    }
+
+    /// Receives `most` messages at most by one call; all of them may die with a receiver that dies inside.
+    pub fn receive_many<E>(
+        &self,
+        most: u32,
+        receive: impl FnOnce(&mut Vec<Message>) -> Result<usize, E>,
+    ) -> Result<(), Violation> {
+        let mut received = Vec::with_capacity(most as usize);
+        self.receives_begun.fetch_add(most, SeqCst);
+        let _ = receive(&mut received);
+        received.into_iter().try_for_each(|message| self.note(message))?;
+        self.receives_ended.fetch_add(most, SeqCst);
+        Ok(())
+    }
+
+    /// Writes down a message that came.
+    fn note(&self, [number, inverted]: Message) -> Result<(), Violation> {
+        let life = self.lives.get(number as usize).filter(|_| number == !inverted);
+        let life = life.ok_or_else(|| Violation::torn(format!("[{number:#x}, {inverted:#x}]")))?;
+        life.received.fetch_add(1, SeqCst);
+        if number >= self.ordered_from.load(SeqCst) && number < self.ordered_next.fetch_max(number, SeqCst) {
+            return Err(Violation::broken(format!("message {number} came out of turn")));
+        }
+        Ok(())
     }
 
     /// After the queue was emptied: every message that was sent has come, once, those apart that died with a receiver.

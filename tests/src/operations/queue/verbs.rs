@@ -13,7 +13,7 @@ const BRIEF: Duration = Duration::from_micros(100);
 
 /// Adds them, and the negative controls.
 pub fn register(registry: &mut Registry) {
-    registry.add(closing(queries(handle(receiver(sender(object("queue")))))));
+    registry.add(closing(queries(handle(loans(batches(receiver(sender(object("queue")))))))));
     registry.add(
         Object::new("queue, nobody repairs", Scene::new, |scene| {
             sabotage::repair_off(true);
@@ -102,6 +102,56 @@ fn receiver(object: Object<Scene>) -> Object<Scene> {
         .case("Receiver::recv", "of what a dead receiver had", Scene::behind_a_dead_receiver, |scene| {
             receive(scene, |receiver| receiver.recv().ok());
         })
+}
+
+/// Batches: each message of one is tracked by itself.
+fn batches(object: Object<Scene>) -> Object<Scene> {
+    object
+        .operation("Sender::try_send_many", |scene| {
+            if let Some(sender) = &scene.sender {
+                scene.tracking.send_many(2, |messages| sender.try_send_many(messages).unwrap_or(0));
+            }
+        })
+        .operation("Receiver::try_recv_many", |scene| {
+            if let Some(receiver) = &scene.receiver {
+                let _ = scene.tracking.receive_many(2, |into| receiver.try_recv_many(into, 2));
+            }
+        })
+        .case("Sender::send_many_timeout", "of more than fit", Scene::empty, |scene| {
+            if let Some(sender) = &scene.sender {
+                scene
+                    .tracking
+                    .send_many(6, |messages| sender.send_many_timeout(messages, BRIEF).map_or_else(|e| e.sent, |()| 6));
+            }
+        })
+        .case("Receiver::recv_many", "all of a full queue", Scene::full, |scene| {
+            if let Some(receiver) = &scene.receiver {
+                let _ = scene.tracking.receive_many(4, |into| receiver.recv_many(into, 9));
+            }
+        })
+}
+
+/// Loans: written, read, given up.
+fn loans(object: Object<Scene>) -> Object<Scene> {
+    object
+        .operation("SendLoan::commit", |scene| {
+            send(scene, |sender, message| {
+                let Ok(mut place) = sender.try_reserve() else { return false };
+                *place = message;
+                place.commit();
+                true
+            });
+        })
+        .operation("SendLoan::drop", |scene| drop(scene.sender.as_ref().map(Sender::try_reserve)))
+        .operation("RecvLoan::ack", |scene| {
+            receive(scene, |receiver| {
+                let message = receiver.try_recv_ref().ok()?;
+                let copy = *message;
+                message.ack();
+                Some(copy)
+            });
+        })
+        .operation("RecvLoan::drop", |scene| drop(scene.receiver.as_ref().map(Receiver::try_recv_ref)))
 }
 
 /// The same through the handle, whose rows a forked process takes at first use.
