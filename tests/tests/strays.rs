@@ -14,7 +14,6 @@ use ipc_sync::{Lock, LockState};
 use ipc_tests::pair::Vault;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::hint::black_box;
-use std::os::fd::AsFd;
 use std::ptr::NonNull;
 
 #[plain]
