@@ -13,7 +13,9 @@
 //! | 7                        | u16 offset            | what lies there is used as if it were an object                    |
 
 use crate::input::Input;
+use ipc_core::raw::Place;
 use ipc_core::{Array, AtomicArray, AtomicValue, Segment, Value, plain};
+use ipc_queue::Queue;
 use ipc_sync::Lock;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -84,10 +86,13 @@ impl Step {
     }
 }
 
+/// Good segments there are.
+pub(crate) const IMAGES_THERE_ARE: usize = 4;
+
 /// The bytes of the good segment number `which`.
 pub(crate) fn image(which: u8) -> &'static [u8] {
-    static IMAGES: OnceLock<[Vec<u8>; 3]> = OnceLock::new();
-    let images = IMAGES.get_or_init(|| [many(), one(), empty()].map(|segment| bytes_of(&segment)));
+    static IMAGES: OnceLock<[Vec<u8>; IMAGES_THERE_ARE]> = OnceLock::new();
+    let images = IMAGES.get_or_init(|| [many(), one(), empty(), queue()].map(|segment| bytes_of(&segment)));
     &images[usize::from(which) % images.len()]
 }
 
@@ -108,6 +113,16 @@ fn many() -> Segment {
 /// A segment of one bucket, made for one object.
 fn one() -> Segment {
     Value::new(11u64).expect("a small segment").segment().clone()
+}
+
+/// A queue with some messages, and one of unusual alignment.
+fn queue() -> Segment {
+    let segment = Segment::options().members(2).anonymous(6000).expect("a small segment");
+    let queue = Queue::<u16>::options().endpoints(2).place(Place::CreateIn(&segment, "queue"), 3).expect("room");
+    queue.send(1).and_then(|()| queue.send(2)).expect("room for both");
+    assert_eq!(queue.recv(), Ok(1));
+    Queue::<[u64; 30]>::options().endpoints(1).place(Place::NewIn(&segment), 2).expect("room");
+    segment
 }
 
 /// A segment with all its space free.
@@ -139,7 +154,7 @@ mod tests {
 
     #[test]
     fn the_images_open_undamaged() {
-        for which in 0..3 {
+        for which in 0..IMAGES_THERE_ARE as u8 {
             let file = file_of(image(which));
             Segment::from_fd(file.into()).expect("a good segment");
         }

@@ -3,6 +3,7 @@
 //! | target | what the bytes are | what is promised |
 //! |---|---|---|
 //! | [`open_segment`] | a segment's file, or damages to a good one | no panic, no hang, no access outside the mapping, typed errors |
+//! | [`inspect`] | the same | the same, nothing is written, and the description agrees with what attaches and opens |
 //! | [`ticket`] | the text of a ticket | parsed as printed; leads to the object it names or is a typed error |
 //! | [`directory`] | a list of creates and opens in one segment | the same outcome as a map from names to objects |
 //!
@@ -12,12 +13,14 @@
 mod damage;
 mod directory;
 mod input;
+mod inspect;
 mod open_segment;
 pub mod replay;
 mod ticket;
 pub mod watchdog;
 
 pub use directory::directory;
+pub use inspect::inspect;
 pub use open_segment::open_segment;
 pub use ticket::ticket;
 
@@ -25,7 +28,8 @@ pub use ticket::ticket;
 pub type Body = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Body); 3] = [("open_segment", open_segment), ("ticket", ticket), ("directory", directory)];
+pub const TARGETS: [(&str, Body); 4] =
+    [("open_segment", open_segment), ("inspect", inspect), ("ticket", ticket), ("directory", directory)];
 
 #[doc(hidden)]
 #[cfg(feature = "libfuzzer")]

@@ -2,7 +2,7 @@
 
 use fuzz::replay::{self, Outcome};
 use fuzz::watchdog::Watchdog;
-use fuzz::{TARGETS, directory, open_segment, ticket};
+use fuzz::{TARGETS, directory, inspect, open_segment, ticket};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -51,6 +51,16 @@ proptest! {
     #[test]
     fn a_damaged_segment_is_used_or_refused(which in 1u8..4, steps in vec(prop_oneof![3 => store(), 1 => other_step()], 0..12)) {
         watched(open_segment, &[vec![which], steps.concat()].concat());
+    }
+
+    #[test]
+    fn any_bytes_are_described(in_a_file in 0u8..2, bytes in vec(any::<u8>(), 0..6000)) {
+        watched(inspect, &[&[in_a_file][..], &bytes].concat());
+    }
+
+    #[test]
+    fn a_damaged_segment_is_described(which in 2u8..6, steps in vec(prop_oneof![3 => store(), 1 => other_step()], 0..12)) {
+        watched(inspect, &[vec![which], steps.concat()].concat());
     }
 
     #[test]

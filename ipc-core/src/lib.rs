@@ -76,6 +76,8 @@ pub mod __private;
 mod deadline;
 mod error;
 #[cfg(not(ipc_loom))]
+pub mod inspect;
+#[cfg(not(ipc_loom))]
 mod layout;
 #[cfg(not(ipc_loom))]
 mod member;

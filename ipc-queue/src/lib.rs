@@ -93,6 +93,8 @@ mod endpoints;
 #[cfg(not(ipc_loom))]
 mod error;
 #[cfg(not(ipc_loom))]
+pub mod inspect;
+#[cfg(not(ipc_loom))]
 mod loan;
 #[cfg(not(ipc_loom))]
 mod pool;

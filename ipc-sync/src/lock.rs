@@ -10,8 +10,8 @@
 //! The word, the steps, the states and what is left by a death at each step are those of [`LockLine`], which `Value` and
 //! `Array` use too; this file only gives it a name and data of its own.
 
-use ipc_core::raw::{Kind, LockLine, Placed, PlainCell, RawLock, State, View};
-use ipc_core::{Plain, Schema};
+use ipc_core::raw::{Guard, Kind, LockLine, Placed, PlainCell, RawLock, State, View};
+use ipc_core::{Deadline, LockError, Plain, Schema};
 use std::fmt;
 
 /// The process-shared mutex: mutual exclusion between threads of any processes, with or without data inside.
@@ -90,6 +90,14 @@ ipc_core::handle!(Lock<T: Plain> of LockState<T>, "a lock over data"; new(data: 
 impl<T: Plain> Lock<T> {
     ipc_core::lock_verbs!(T);
 
+    pub(crate) fn lock_by(&self, deadline: Deadline) -> Result<Guard<'_, T>, LockError> {
+        self.raw().lock(deadline)
+    }
+
+    pub(crate) fn offset(&self) -> u64 {
+        self.placed.offset()
+    }
+
     #[inline]
     fn line(&self) -> &LockLine {
         &self.placed.line
@@ -105,7 +113,11 @@ impl<T: Plain> Lock<T> {
 /// Never waits: shows who holds it, not the data.
 impl<T: Plain> fmt::Debug for Lock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lock").field("type", &T::SCHEMA).field("lock", self.line()).finish()
+        f.debug_struct("Lock")
+            .field("type", &T::SCHEMA)
+            .field("holder", &self.holder())
+            .field("lock", self.line())
+            .finish()
     }
 }
 

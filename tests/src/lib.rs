@@ -8,11 +8,13 @@
 //! | [`child`]    | forked children that are reaped whatever happens; steps over pipes                       |
 //! | [`page`], [`view`] | shared memory for tests; a look at a segment's bytes                               |
 //! | [`unique`], [`leaks`], [`watchdog`] | names that go away, a guard against leaks, a bound on hangs       |
+//! | [`golden`]   | texts compared with committed files, which `BLESS=1` rewrites                            |
 //! | [`workers`]  | pieces of work on all processors, in forked children                                     |
 //!
 //! The program `crashpoints` kills every registered operation everywhere and prints the table.
 
 pub mod child;
+pub mod golden;
 pub mod leaks;
 pub mod operations;
 pub mod page;

@@ -64,6 +64,11 @@ macro_rules! lock_verbs {
         pub fn is_inconsistent(&self) -> bool {
             self.line().is_inconsistent()
         }
+
+        /// Who holds the lock, if anybody: pid, name and thread, and how long others have waited; a snapshot that never waits.
+        pub fn holder(&self) -> ::core::option::Option<$crate::raw::Holder> {
+            self.line().inspect(self.segment())
+        }
     };
 }
 

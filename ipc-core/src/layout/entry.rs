@@ -26,6 +26,8 @@ use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64};
 pub(crate) const BUILDING: u32 = 0x4255_494c;
 /// A finished entry.
 pub(crate) const READY: u32 = 0x5245_4459;
+/// Kept for entries whose object is gone; format 1 writes none.
+pub(crate) const DESTROYED: u32 = 0x4445_4144;
 
 /// The fixed part of an entry.
 #[repr(C, align(64))]
@@ -47,6 +49,20 @@ pub(crate) struct EntryState {
 pub(crate) const ENTRY_BYTES: u64 = size_of::<EntryState>() as u64;
 const _: () = assert!(ENTRY_BYTES == 64);
 
+crate::record! { "entry", EntryState {
+    state: u32,
+    kind: u32,
+    owner: u64,
+    len: u64,
+    next: u64,
+    fingerprint: u64,
+    count: u64,
+    body_len: u64,
+    body_at: u32,
+    name_len: u16,
+    schema_len: u16,
+} }
+
 /// What an object is. Numbers below 65 536 belong to this workspace.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Kind(pub u32);
@@ -55,6 +71,11 @@ macro_rules! kinds {
     ($($constant:ident = $number:literal, $name:literal, $path:literal;)*) => {
         impl Kind {
             $(#[doc = concat!("`", $path, "`.")] pub const $constant: Self = Self($number);)*
+
+            /// The kinds of this workspace with their names.
+            pub fn all() -> impl Iterator<Item = (Self, &'static str)> {
+                [$((Self($number), $name)),*].into_iter()
+            }
 
             /// The name of the type; `object` for kinds that do not belong to this workspace.
             pub const fn name(self) -> &'static str {
@@ -114,6 +135,9 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    /// Of an entry that says nothing yet.
+    pub(crate) const NOTHING: Self = Self { name_len: 0, schema_len: 0, body_at: 0, body_len: 0, len: 0 };
+
     /// Places name, schema and body of an entry that begins at `offset` of the mapping.
     pub(crate) fn place(offset: u64, name: &str, schema: &str, body: Layout) -> Result<Self, Error> {
         let too_large = || Error::new(ErrorKind::OutOfMemory { bytes: body.size() as u64 });

@@ -31,6 +31,7 @@
 //! | [`GATE_AT`]             | 1     | read: who is attaching; write: who takes the name away because no member is left   |
 
 use crate::error::{Error, ErrorKind};
+use crate::raw::Pad;
 use crate::sys::process::Identity;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -38,11 +39,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"IPCSEGM\xf1");
 /// The layout this code reads and writes.
 pub(crate) const VERSION: u32 = 1;
-const ENDIAN: u32 = 0x0102_0304;
+pub(crate) const ENDIAN: u32 = 0x0102_0304;
 
 /// Most member rows: the row field of an owner word has 16 bits.
 pub(crate) const MAX_ROWS: u32 = u16::MAX as u32;
-const MAX_BUCKETS: u32 = 1 << 20;
+pub(crate) const MAX_BUCKETS: u32 = 1 << 20;
 
 /// Bytes of a member row.
 pub(crate) const ROW_BYTES: u64 = 128;
@@ -86,9 +87,28 @@ pub(crate) struct HeaderState {
     flags: AtomicU32,
     pid_ns: AtomicU64,
     boot: [AtomicU64; 2],
+    rest: Pad<24>,
 }
 
 const _: () = assert!(size_of::<HeaderState>() <= DIRECTORY_AT as usize);
+
+crate::record! { "header", HeaderState {
+    magic: u64,
+    version: u32,
+    endian: u32,
+    id: [u64; 2],
+    total: u64,
+    rows_at: u64,
+    buckets_at: u64,
+    space_at: u64,
+    rows: u32,
+    buckets: u32,
+    creator_pid: u32,
+    flags: u32,
+    pid_ns: u64,
+    boot: [u64; 2],
+    rest: [u8; 24],
+} }
 
 /// The shape of a segment, as copied into every handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +127,49 @@ impl HeaderState {
     pub(crate) fn boot(&self) -> u128 {
         let [low, high] = [0, 1].map(|half| self.boot[half].load(Ordering::Relaxed));
         u128::from(high) << 64 | u128::from(low)
+    }
+
+    /// Rows, buckets, and where buckets and space begin, as the header says.
+    pub(crate) fn shape(&self) -> (u32, u32, u64, u64) {
+        let get = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        let get32 = |word: &AtomicU32| word.load(Ordering::Relaxed);
+        (get32(&self.rows), get32(&self.buckets), get(&self.buckets_at), get(&self.space_at))
+    }
+
+    /// Every field for people, under the name by which [`Geometry::examine`] knows it.
+    pub(crate) fn fields(&self) -> [(&'static str, String); 14] {
+        let get = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        let get32 = |word: &AtomicU32| word.load(Ordering::Relaxed);
+        let hexadecimal = |word: &AtomicU64| format!("{:#x}", get(word));
+        let magic = match get(&self.magic) {
+            MAGIC => "IPCSEGM".to_owned(),
+            other => format!("{other:#x}"),
+        };
+        [
+            ("magic", magic),
+            ("format version", get32(&self.version).to_string()),
+            ("byte order", format!("{:#x}", get32(&self.endian))),
+            ("segment id", format!("{:016x}{:016x}", get(&self.id[1]), get(&self.id[0]))),
+            ("total size", format!("{} bytes", get(&self.total))),
+            ("number of member rows", get32(&self.rows).to_string()),
+            ("number of buckets", get32(&self.buckets).to_string()),
+            ("offset of the member rows", hexadecimal(&self.rows_at)),
+            ("offset of the buckets", hexadecimal(&self.buckets_at)),
+            ("offset of the object space", hexadecimal(&self.space_at)),
+            ("flags", flag_names(get32(&self.flags))),
+            ("creator", format!("process {}", get32(&self.creator_pid))),
+            ("PID namespace", get(&self.pid_ns).to_string()),
+            ("boot id", format!("{:032x}", self.boot())),
+        ]
+    }
+}
+
+fn flag_names(flags: u32) -> String {
+    match flags {
+        0 => "none".to_owned(),
+        COLLECTED => "COLLECTED: the name goes with the last member".to_owned(),
+        OBSERVABLE => "OBSERVABLE: one process writes".to_owned(),
+        other => format!("{other:#x}"),
     }
 }
 
@@ -154,57 +217,84 @@ impl Geometry {
         header.magic.store(MAGIC, Ordering::Release);
     }
 
-    /// Reads and checks a header that anybody may have written, of a file of `size` bytes.
+    /// Reads and checks a header that anybody may have written, of a file of `size` bytes. The first thing wrong is the error.
     pub(crate) fn read(header: &HeaderState, size: u64) -> Result<Self, Error> {
+        let mut first = None;
+        let geometry = Self::examine(header, size, &mut |field, found, expected| {
+            first.get_or_insert(ErrorKind::Header { field, found, expected });
+        });
+        first.map_or(Ok(geometry), |wrong| Err(wrong.into()))
+    }
+
+    /// What a header says, believable only if `wrong` was told nothing: field, found and expected of each violated condition.
+    pub(crate) fn examine(header: &HeaderState, size: u64, wrong: Wrong<'_>) -> Self {
         let get = |word: &AtomicU64| word.load(Ordering::Relaxed);
         let get32 = |word: &AtomicU32| word.load(Ordering::Relaxed);
         // ORDERING: Acquire [seg/S1].
-        expect("magic", header.magic.load(Ordering::Acquire), MAGIC)?;
-        expect("format version", get32(&header.version).into(), VERSION.into())?;
-        expect("byte order", get32(&header.endian).into(), ENDIAN.into())?;
+        expect(wrong, "magic", header.magic.load(Ordering::Acquire), MAGIC);
+        expect(wrong, "format version", get32(&header.version).into(), VERSION.into());
+        expect(wrong, "byte order", get32(&header.endian).into(), ENDIAN.into());
         let (rows, buckets, total) = (get32(&header.rows), get32(&header.buckets), get(&header.total));
         let id = u128::from(get(&header.id[1])) << 64 | u128::from(get(&header.id[0]));
-        check("segment id", id, id != 0, "not zero")?;
-        check("number of member rows", rows, (1..=MAX_ROWS).contains(&rows), "1 to 65535")?;
+        check(wrong, "segment id", id, id != 0, "not zero");
+        check(wrong, "number of member rows", rows, (1..=MAX_ROWS).contains(&rows), "1 to 65535");
         check(
+            wrong,
             "number of buckets",
             buckets,
             buckets.is_power_of_two() && buckets <= MAX_BUCKETS,
             "a power of two up to 2^20",
-        )?;
-        expect("total size", total, size)?;
-        check("total size", total, total.is_multiple_of(PAGE) && total <= isize::MAX as u64, "whole pages")?;
+        );
+        expect(wrong, "total size", total, size);
+        check(wrong, "total size", total, total.is_multiple_of(PAGE) && total <= isize::MAX as u64, "whole pages");
         let (buckets_at, space_at) = places(rows, buckets);
-        expect("offset of the member rows", get(&header.rows_at), ROWS_AT)?;
-        expect("offset of the buckets", get(&header.buckets_at), buckets_at)?;
-        expect("offset of the object space", get(&header.space_at), space_at)?;
-        check("total size", total, space_at <= total, "large enough for rows and buckets")?;
+        expect(wrong, "offset of the member rows", get(&header.rows_at), ROWS_AT);
+        expect(wrong, "offset of the buckets", get(&header.buckets_at), buckets_at);
+        expect(wrong, "offset of the object space", get(&header.space_at), space_at);
+        check(wrong, "total size", total, space_at <= total, "large enough for rows and buckets");
         let flags = get32(&header.flags);
-        check("flags", format_args!("{flags:#x}"), flags & !KNOWN_FLAGS == 0, "none that this version does not know")?;
+        check(
+            wrong,
+            "flags",
+            format_args!("{flags:#x}"),
+            flags & !KNOWN_FLAGS == 0,
+            "none that this version does not know",
+        );
         let rows_fit = flags & OBSERVABLE == 0 || rows == 1;
-        check("number of member rows", rows, rows_fit, "1, because others only observe")?;
-        Ok(Self { id, total, rows, buckets, buckets_at, space_at, flags })
+        check(wrong, "number of member rows", rows, rows_fit, "1, because others only observe");
+        Self { id, total, rows, buckets, buckets_at, space_at, flags }
     }
 }
 
 /// Offsets of the buckets and of the object space.
-fn places(rows: u32, buckets: u32) -> (u64, u64) {
+pub(crate) fn places(rows: u32, buckets: u32) -> (u64, u64) {
     let buckets_at = ROWS_AT + u64::from(rows) * ROW_BYTES;
     (buckets_at, (buckets_at + u64::from(buckets) * 8).next_multiple_of(GRAIN))
 }
 
-fn expect(field: &'static str, found: u64, expected: u64) -> Result<(), Error> {
-    if found == expected {
-        return Ok(());
+/// Is told each violated condition of a header: field, found, expected.
+type Wrong<'a> = &'a mut dyn FnMut(&'static str, String, String);
+
+fn expect(wrong: Wrong<'_>, field: &'static str, found: u64, expected: u64) {
+    if found != expected {
+        wrong(field, format!("{found:#x}"), format!("{expected:#x}"));
     }
-    Err(ErrorKind::Header { field, found: format!("{found:#x}"), expected: format!("{expected:#x}") }.into())
 }
 
-fn check(field: &'static str, found: impl std::fmt::Display, good: bool, expected: &str) -> Result<(), Error> {
-    if good {
-        return Ok(());
+fn check(wrong: Wrong<'_>, field: &'static str, found: impl std::fmt::Display, good: bool, expected: &str) {
+    if !good {
+        wrong(field, found.to_string(), expected.to_owned());
     }
-    Err(ErrorKind::Header { field, found: found.to_string(), expected: expected.to_owned() }.into())
+}
+
+#[cfg(test)]
+impl HeaderState {
+    /// The bytes as they would be stored.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        // SAFETY: a HeaderState has no padding: all of its bytes are initialised.
+        let bytes = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(self).cast::<u8>(), size_of::<Self>()) };
+        bytes.to_vec()
+    }
 }
 
 #[cfg(test)]

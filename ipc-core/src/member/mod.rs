@@ -4,7 +4,7 @@ pub(crate) mod fork;
 mod gate;
 pub(crate) mod row_lock;
 pub(crate) mod table;
-mod verdict;
+pub(crate) mod verdict;
 
 pub use fork::fork_epoch;
 pub use row_lock::RepairRight;

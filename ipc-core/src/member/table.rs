@@ -33,7 +33,7 @@
 use super::fork::{self, Hold};
 use super::row_lock::{self, Candidate};
 use crate::error::MemberError;
-use crate::raw::Owner;
+use crate::raw::{Owner, Pad};
 use crate::sys::mapping::KeeperPage;
 use crate::sys::process::{self, Identity};
 use std::io;
@@ -41,9 +41,10 @@ use std::os::fd::BorrowedFd;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-const FREE: u32 = 0x4652_4545;
-const TAKEN: u32 = 0x5441_4b45;
-const NAME_BYTES: usize = 64;
+pub(crate) const FREE: u32 = 0x4652_4545;
+pub(crate) const TAKEN: u32 = 0x5441_4b45;
+/// Bytes of a name that are kept.
+pub(crate) const NAME_BYTES: usize = 64;
 /// How far a generation moves on over a boot.
 const BOOT_LEAP: u32 = 1 << 16;
 
@@ -59,14 +60,38 @@ pub(crate) struct MemberRow {
     start_ticks: AtomicU64,
     boot: [AtomicU64; 2],
     name: [AtomicU8; NAME_BYTES],
+    rest: Pad<8>,
 }
 
 const _: () = assert!(size_of::<MemberRow>() as u64 == crate::layout::header::ROW_BYTES);
+
+crate::record! { "member row", MemberRow {
+    generation: u32,
+    state: u32,
+    pid: u32,
+    name_len: u32,
+    pid_ns: u64,
+    pidfs_ino: u64,
+    start_ticks: u64,
+    boot: [u64; 2],
+    name: [u8; 64],
+    rest: [u8; 8],
+} }
 
 impl MemberRow {
     /// The generation of whoever took the row last; 0 if nobody ever did.
     pub(crate) fn generation(&self) -> u32 {
         self.generation.load(Ordering::Relaxed)
+    }
+
+    /// FREE, TAKEN, 0 in a row that nobody ever took, or what a scribbler left.
+    pub(crate) fn state(&self) -> u32 {
+        self.state.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that the name has, if a member wrote it.
+    pub(crate) fn name_len(&self) -> u32 {
+        self.name_len.load(Ordering::Relaxed)
     }
 
     /// What was recorded of the process.

@@ -13,8 +13,20 @@ use super::row_lock::{self, RepairRight};
 use crate::MemberError;
 use crate::raw::{Census, Owner, Verdict};
 use crate::segment::Segment;
-use crate::sys::process::Trust;
+use crate::sys::process::{Identity, Trust};
 use std::borrow::Cow;
+use std::io;
+use std::os::fd::BorrowedFd;
+
+/// Steps 2 to 4, of a row and what was recorded there.
+pub(crate) fn of_row(segment: io::Result<BorrowedFd<'_>>, row: u16, identity: &Identity) -> Verdict {
+    match segment.and_then(|segment| row_lock::is_held(segment, row)) {
+        Ok(false) => Verdict::Dead,
+        Ok(true) if identity.verdict(Trust::KernelOnly) == Verdict::Dead => Verdict::Dead,
+        Ok(true) => Verdict::Alive,
+        Err(_) => identity.verdict(Trust::StartTime),
+    }
+}
 
 impl Census for Segment {
     type Repair = RepairRight;
@@ -34,12 +46,7 @@ impl Census for Segment {
         }
         // Read before the lock is asked: if the row changes hands meanwhile, the generation tells.
         let identity = row.identity();
-        let verdict = match self.inner().own_fd().and_then(|segment| row_lock::is_held(segment, who.row())) {
-            Ok(false) => Verdict::Dead,
-            Ok(true) if identity.verdict(Trust::KernelOnly) == Verdict::Dead => Verdict::Dead,
-            Ok(true) => Verdict::Alive,
-            Err(_) => identity.verdict(Trust::StartTime),
-        };
+        let verdict = of_row(self.inner().own_fd(), who.row(), &identity);
         if row.generation() == who.generation() { verdict } else { Verdict::Dead }
     }
 

@@ -16,6 +16,8 @@ mod value;
 pub use copy::{load_plain, scrub_padding, store_plain};
 #[doc = include_str!("attribute.md")]
 pub use ipc_core_macros::plain;
+#[cfg(not(ipc_loom))]
+pub(crate) use schema::size_and_align;
 pub use schema::{Field, Schema};
 pub use text::{Text, TextError};
 pub use value::Plain;

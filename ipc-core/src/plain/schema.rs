@@ -27,8 +27,12 @@
 //! Sources: Landon Curt Noll, "FNV Hash", and its test vectors.
 
 pub(crate) mod differ;
-pub(crate) mod read;
+#[cfg(not(ipc_loom))]
+mod read;
+pub(crate) mod tree;
 
+#[cfg(not(ipc_loom))]
+pub(crate) use read::size_and_align;
 use std::borrow::Cow;
 use std::fmt;
 

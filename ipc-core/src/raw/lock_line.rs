@@ -114,6 +114,18 @@ pub struct LockLine {
 #[cfg(not(ipc_loom))]
 const _: () = assert!(size_of::<LockLine>() == 64);
 
+#[cfg(not(ipc_loom))]
+crate::record! { "lock line", LockLine {
+    owner: u64,
+    touched: u64,
+    waiters: u32,
+    cause: u32,
+    waited_since: u64,
+    culprit_pid: u32,
+    culprit_len: u32,
+    culprit: [u8; 24],
+} }
+
 /// Why a lock was not given.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -186,6 +198,15 @@ pub struct Acquired {
     pub me: Owner,
     /// Whether the mark is set; only with [`Entry::Recover`].
     pub inconsistent: bool,
+}
+
+/// What an owner word says, see the table at the head of this file.
+#[cfg(not(ipc_loom))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decoded {
+    Free { inconsistent: bool },
+    Held { owner: Owner, inconsistent: bool, touched: bool },
+    Corrupt { word: u64 },
 }
 
 impl LockLine {
@@ -309,9 +330,53 @@ impl LockLine {
         self.owner.load(Ordering::Relaxed) & INCONSISTENT != 0
     }
 
+    /// The owner word as it is; for inspection of a private copy.
+    #[cfg(not(ipc_loom))]
+    pub(crate) fn word(&self) -> u64 {
+        self.owner.load(Ordering::Relaxed)
+    }
+
+    /// What the owner word says; for inspection of a private copy.
+    #[cfg(not(ipc_loom))]
+    pub(crate) fn decode(&self) -> Decoded {
+        let word = self.word();
+        let inconsistent = word & INCONSISTENT != 0;
+        if is_free(word) {
+            return Decoded::Free { inconsistent };
+        }
+        match valid_owner(word) {
+            Ok(owner) => {
+                let touched = Owner::from_word(self.touched.load(Ordering::Relaxed)).is_somebody();
+                Decoded::Held { owner, inconsistent, touched }
+            }
+            Err(Corrupt { found, .. }) => Decoded::Corrupt { word: found },
+        }
+    }
+
+    /// Who is recorded as the one that left the data inconsistent; a number that is no cause, else.
+    #[cfg(not(ipc_loom))]
+    pub(crate) fn mark(&self) -> Result<Option<Cause>, u32> {
+        match self.cause.load(Ordering::Relaxed) {
+            0 => Ok(None),
+            DIED | PANICKED => Ok(Some(self.cause_now())),
+            other => Err(other),
+        }
+    }
+
+    /// How many are registered as sleeping, the dead included.
+    #[cfg(not(ipc_loom))]
+    pub(crate) fn sleepers(&self) -> u32 {
+        self.waiters.count()
+    }
+
     /// Since when somebody sleeps on it, in nanoseconds of `CLOCK_MONOTONIC`; `None` if nobody does.
     pub fn waited_since_ns(&self) -> Option<u64> {
         (self.waiters.count() != 0).then(|| self.waited_since.load(Ordering::Relaxed))
+    }
+
+    /// How many are registered as sleeping on it, the dead included.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.waiters.count()
     }
 
     fn release_as(&self, free: u64, wake: u32) {

@@ -7,6 +7,7 @@
 //! | [`Object`], [`Blueprint`], [`Place`], [`Kind`] | something placed in a segment, by hand |
 //! | [`Owner`], [`Census`], [`Verdict`] | who owns a word, and whether they live |
 //! | [`LockLine`], [`RawLock`], [`Guard`] | the crash-aware lock word, with data, with the guard |
+//! | [`Holder`] | who holds a lock line, for people |
 //! | [`WaitWord`], [`Waiters`], [`Pause`], [`Backoff`] | sleeping until something may have changed |
 //! | [`met_for_long`] | when a verb that does not wait asks for a verdict |
 //! | [`fork_epoch`] | how a handle notices that it was inherited by `fork` |
@@ -15,6 +16,7 @@ mod backoff;
 mod census;
 #[cfg(not(ipc_loom))]
 mod guard;
+mod holder;
 pub mod lock_line;
 mod owner;
 mod pad;
@@ -39,6 +41,7 @@ pub use backoff::Backoff;
 pub use census::{Census, Verdict};
 #[cfg(not(ipc_loom))]
 pub use guard::{Guard, Guarded, RawLock};
+pub use holder::Holder;
 pub use lock_line::{Cause, LockError, LockLine};
 pub use owner::Owner;
 pub use pad::Pad;

@@ -3,7 +3,7 @@
 use super::state::{has_tail, layout, tail_at};
 use super::{Blueprint, Fixed, Kind, Object, Place, State, View};
 use crate::error::{Corrupt, Error, ErrorKind};
-use crate::plain::schema::read::{Form, Layout};
+use crate::plain::schema::tree::{Form, Layout};
 use crate::{Segment, SegmentOptions, Ticket};
 use std::fmt;
 use std::ops::Deref;

@@ -84,6 +84,9 @@ pub struct WaitWord {
 #[cfg(not(ipc_loom))]
 const _: () = assert!(size_of::<WaitWord>() == 64);
 
+#[cfg(not(ipc_loom))]
+crate::record! { "wait word", WaitWord { event: u32, waiters: u32, rest: [u8; 56] } }
+
 /// Why [`WaitWord::sleep`] came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slept {

@@ -48,7 +48,7 @@ use crate::layout::entry::{BUILDING, ENTRY_BYTES, EntryState, Kind, Parts, READY
 use crate::layout::header::GRAIN;
 use crate::member::fork::{self, Hold};
 use crate::raw::lock_line::Entry;
-use crate::raw::{Census, LockError, LockLine, Owner, Verdict, fork_epoch};
+use crate::raw::{Census, LockError, LockLine, Owner, Pad, Verdict, fork_epoch};
 use crate::shim;
 use crate::{Deadline, Segment};
 use std::alloc::Layout;
@@ -62,14 +62,24 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 #[repr(C)]
 pub(crate) struct DirectoryState {
     lock: LockLine,
-    next_space: AtomicU64,
+    pub next_space: AtomicU64,
     touched: AtomicU64,
-    pending: AtomicU64,
+    pub pending: AtomicU64,
     next_row: AtomicU32,
+    rest: Pad<36>,
 }
 
 const _: () =
     assert!(size_of::<DirectoryState>() as u64 + crate::layout::header::DIRECTORY_AT <= crate::layout::header::ROWS_AT);
+
+crate::record! { "directory", DirectoryState {
+    lock: LockLine,
+    next_space: u64,
+    touched: u64,
+    pending: u64,
+    next_row: u32,
+    rest: [u8; 36],
+} }
 
 /// What a new entry is to be.
 pub(crate) struct Plan<'a> {

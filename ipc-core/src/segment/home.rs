@@ -78,12 +78,7 @@ impl Home {
 
     /// Opens what has this name, after looking at it: a regular file of this user that nobody else may write.
     pub(crate) fn file(&self, name: &str) -> Result<OwnedFd, Error> {
-        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let found = match openat(&self.dir, name, flags, Mode::empty()) {
-            Ok(fd) => fd,
-            Err(nix::Error::ENOENT) => return Err(ErrorKind::NotFound { name: name.to_owned() }.into()),
-            Err(e) => return Err(Error::system("opening a named segment", e)),
-        };
+        let found = self.reference(name)?;
         let st = check_file(found.as_fd())?;
         match st.links {
             1 => {}
@@ -95,6 +90,16 @@ impl Home {
             }
         }
         fds::reopen(found.as_fd()).map_err(|e| Error::system("opening a named segment", e))
+    }
+
+    /// A mere reference to what has this name, whatever it is: opening it for real may have effects.
+    pub(crate) fn reference(&self, name: &str) -> Result<OwnedFd, Error> {
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        match openat(&self.dir, name, flags, Mode::empty()) {
+            Ok(fd) => Ok(fd),
+            Err(nix::Error::ENOENT) => Err(ErrorKind::NotFound { name: name.to_owned() }.into()),
+            Err(e) => Err(Error::system("opening a named segment", e)),
+        }
     }
 
     /// Whether something has this name: a look before much memory is reserved for nothing.

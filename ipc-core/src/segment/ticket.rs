@@ -75,7 +75,7 @@ impl Ticket {
     /// First `O_PATH`, then the type, then for real: opening a FIFO or a device that took the number would have effects.
     fn by_descriptor(&self, pid: u32, fd: i32) -> Result<Segment, Error> {
         let gone = || Error::new(ErrorKind::Gone { pid });
-        let path = fds::open_path(&format!("/proc/{pid}/fd/{fd}")).map_err(|e| match e.raw_os_error() {
+        let path = fds::open_path(format!("/proc/{pid}/fd/{fd}")).map_err(|e| match e.raw_os_error() {
             Some(libc::ENOENT | libc::ESRCH) => gone(),
             _ => Error::system("looking into the process that a ticket names", e),
         })?;

@@ -69,10 +69,15 @@ pub(crate) fn reserve(fd: BorrowedFd<'_>, bytes: u64) -> io::Result<()> {
 
 /// Whether an anonymous file could be cut short by whoever has it: it is memory, and lacks the seals.
 pub(crate) fn is_unsealed_memory(fd: BorrowedFd<'_>) -> bool {
-    let Ok(target) = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())) else { return false };
     let needed = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW;
     let seals = fcntl::fcntl(fd, FcntlArg::F_GET_SEALS).map_or(SealFlag::empty(), SealFlag::from_bits_truncate);
-    target.as_os_str().as_bytes().starts_with(b"/memfd:") && !seals.contains(needed)
+    is_memory(fd) && !seals.contains(needed)
+}
+
+/// Whether a file is anonymous memory.
+pub(crate) fn is_memory(fd: BorrowedFd<'_>) -> bool {
+    let target = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+    target.is_ok_and(|target| target.as_os_str().as_bytes().starts_with(b"/memfd:"))
 }
 
 /// `RLIMIT_FSIZE`, if there is one.
@@ -125,6 +130,12 @@ pub(crate) fn reopen(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(fcntl::open(path.as_str(), OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?)
 }
 
+/// As [`reopen`], for reading alone.
+pub(crate) fn reopen_to_read(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    Ok(fcntl::open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?)
+}
+
 /// Takes the write lock on one byte for the open file description, if nobody else holds it.
 pub(crate) fn try_lock_byte(fd: BorrowedFd<'_>, at: u64) -> io::Result<bool> {
     match fcntl::fcntl(fd, FcntlArg::F_OFD_SETLK(&write_lock(at))) {
@@ -166,6 +177,6 @@ pub(crate) fn random_u128() -> io::Result<u128> {
 }
 
 /// Opens a path as a mere reference: nothing happens to what it refers to.
-pub(crate) fn open_path(path: &str) -> io::Result<OwnedFd> {
-    Ok(fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?)
+pub(crate) fn open_path(path: impl AsRef<std::path::Path>) -> io::Result<OwnedFd> {
+    Ok(fcntl::open(path.as_ref(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?)
 }

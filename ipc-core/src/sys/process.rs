@@ -121,6 +121,13 @@ fn start_ticks(pid: u32) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
+/// Whether a process is stopped, by a signal or a tracer: for people to know, never to conclude anything from.
+pub(crate) fn is_stopped(who: &Identity) -> bool {
+    let stat = || fs::read_to_string(format!("/proc/{}/stat", who.pid)).ok();
+    let state = |stat: String| stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    who.pid_ns == pid_namespace() && stat().and_then(state).is_some_and(|state| matches!(state, 'T' | 't'))
+}
+
 /// The name of this process as the system shows it, at most 15 bytes.
 pub(crate) fn command_name() -> String {
     fs::read_to_string("/proc/self/comm").map_or_else(|_| String::new(), |s| s.trim_end().to_owned())

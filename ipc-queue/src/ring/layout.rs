@@ -14,10 +14,12 @@
 //! No pointers; offsets follow from capacity, endpoints and the element type, which the handle keeps for itself.
 
 use super::control::Control;
+#[cfg(not(ipc_loom))]
+use super::control::Signs;
 use super::position::{Position, Positions};
 use super::row::EndpointRow;
 use super::slot::{Slot, SlotWord};
-use ipc_core::raw::WaitWord;
+use ipc_core::raw::{Pad, WaitWord};
 use ipc_core::shim::{AtomicU32, AtomicU64, Ordering};
 use ipc_core::{Corrupt, Plain};
 use std::alloc::Layout;
@@ -56,7 +58,27 @@ struct Plan {
     slots: usize,
 }
 
+#[cfg(not(ipc_loom))]
+impl RingState {
+    /// What the creator wrote down: capacity, endpoint rows, bytes of a slot.
+    pub(crate) fn said(&self) -> (u64, u32, u32) {
+        let Header { capacity, endpoints, slot_bytes, .. } = &self.header;
+        (capacity.load(Ordering::Relaxed), endpoints.load(Ordering::Relaxed), slot_bytes.load(Ordering::Relaxed))
+    }
+
+    /// The control word, the tail and the head as they are.
+    pub(crate) fn words(&self) -> (Signs, u64, u64) {
+        (self.control.0.glance(), self.tail.0.load(Ordering::Relaxed), self.head.0.load(Ordering::Relaxed))
+    }
+}
+
 impl Geometry {
+    /// The arithmetic of such a ring.
+    #[cfg(not(ipc_loom))]
+    pub(crate) fn positions(&self) -> &Positions {
+        &self.positions
+    }
+
     /// A ring of `capacity` slots that up to `endpoints` endpoints can use at a time.
     pub const fn new(capacity: u64, endpoints: u32) -> Result<Self, GeometryError> {
         if endpoints == 0 || endpoints > MAX_ENDPOINTS {
@@ -97,15 +119,16 @@ impl Geometry {
 
 /// What the creator wrote down.
 #[repr(C, align(128))]
-struct Header {
+pub(crate) struct Header {
     capacity: AtomicU64,
     endpoints: AtomicU32,
     slot_bytes: AtomicU32,
+    rest: Pad<112>,
 }
 
 /// A word alone on its lines: 128 bytes, since processors fetch lines in pairs.
 #[repr(C, align(128))]
-pub(crate) struct Line<T>(pub T);
+pub(crate) struct Line<T>(pub T, Pad<120>);
 
 /// The fixed part of a ring.
 #[repr(C)]
@@ -117,6 +140,23 @@ pub(crate) struct RingState {
     pub rx: WaitWord,
     pub tx: WaitWord,
 }
+
+#[cfg(not(ipc_loom))]
+ipc_core::record! { "queue header", Header {
+    capacity: u64,
+    endpoints: u32,
+    slot_bytes: u32,
+    rest: [u8; 112],
+} }
+#[cfg(not(ipc_loom))]
+ipc_core::record! { "queue", RingState {
+    header: Header,
+    control: Line<u64>,
+    tail: Line<u64>,
+    head: Line<u64>,
+    rx: WaitWord,
+    tx: WaitWord,
+} }
 
 /// This process's view of a ring: addresses and geometry, nothing of which is ever read from shared memory again.
 ///
@@ -154,20 +194,26 @@ impl<T: Plain> Ring<T> {
         let plan = geometry.plan::<T>()?;
         let ring = Self::view(body, geometry, &plan);
         let first = geometry.positions.at(lap, 0);
-        let state = ring.state.as_ptr();
-        put!(state.header.capacity = AtomicU64::new(geometry.positions.capacity()));
-        put!(state.header.endpoints = AtomicU32::new(geometry.endpoints));
-        put!(state.header.slot_bytes = AtomicU32::new(size_of::<Slot<T>>() as u32));
-        put!(state.control.0 = Control::new());
-        put!(state.tail.0 = AtomicU64::new(first.cursor()));
-        put!(state.head.0 = AtomicU64::new(first.cursor()));
-        put!(state.rx = WaitWord::new());
-        put!(state.tx = WaitWord::new());
+        let state = RingState {
+            header: Header {
+                capacity: AtomicU64::new(geometry.positions.capacity()),
+                endpoints: AtomicU32::new(geometry.endpoints),
+                slot_bytes: AtomicU32::new(size_of::<Slot<T>>() as u32),
+                rest: Pad::new(),
+            },
+            control: Line(Control::new(), Pad::new()),
+            tail: Line(AtomicU64::new(first.cursor()), Pad::new()),
+            head: Line(AtomicU64::new(first.cursor()), Pad::new()),
+            rx: WaitWord::new(),
+            tx: WaitWord::new(),
+        };
+        // SAFETY: the caller gives exclusive memory of the layout, whose first part this is.
+        unsafe { ring.state.write(state) };
         for row in 0..geometry.endpoints as usize {
             // SAFETY: `plan` laid out that many rows.
             let row = unsafe { ring.rows.add(row) };
             // SAFETY: exclusive memory, as above.
-            unsafe { EndpointRow::init(row.as_ptr()) };
+            unsafe { row.write(EndpointRow::new()) };
         }
         for index in 0..geometry.positions.capacity() as usize {
             // SAFETY: `plan` laid out that many slots.

@@ -122,8 +122,6 @@
 //! Source: D. Vyukov's bounded MPMC queue, in the form of crossbeam's `ArrayQueue` (any capacity, one stamp per slot). Intents,
 //! tombs and repair are ours.
 
-#[macro_use]
-mod put;
 mod control;
 mod endpoint;
 mod layout;
@@ -141,9 +139,17 @@ mod wait;
 pub use control::Role;
 pub use endpoint::{Endpoint, JoinError, Stop};
 pub use layout::{Geometry, GeometryError, Ring};
+#[cfg(not(ipc_loom))]
+pub(crate) use layout::{Header, RingState};
 pub use loan::Lent;
+#[cfg(not(ipc_loom))]
+pub(crate) use position::Positions;
 pub use repair::{Turn, look_everywhere};
 pub use row::RowWord;
+#[cfg(not(ipc_loom))]
+pub(crate) use row::{Announced, EndpointRow, Held};
+#[cfg(not(ipc_loom))]
+pub(crate) use slot::{Phase, Slot, SlotWord};
 pub use wait::{Obstructed, wait};
 
 #[cfg(any(test, ipc_loom))]

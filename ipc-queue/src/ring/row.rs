@@ -30,7 +30,7 @@ use super::control::Role;
 use super::position::{Position, Positions};
 use super::steps::step;
 use ipc_core::Corrupt;
-use ipc_core::raw::Owner;
+use ipc_core::raw::{Owner, Pad};
 use ipc_core::shim::{AtomicU32, AtomicU64, Ordering};
 
 const FREE: u64 = 0b100;
@@ -141,7 +141,17 @@ pub(crate) struct EndpointRow {
     intent: AtomicU64,
     intent_n: AtomicU32,
     loans: AtomicU32,
+    rest: Pad<104>,
 }
+
+#[cfg(not(ipc_loom))]
+ipc_core::record! { "endpoint row", EndpointRow {
+    owner: u64,
+    intent: u64,
+    intent_n: u32,
+    loans: u32,
+    rest: [u8; 104],
+} }
 
 const NO_LOANS: u32 = 1;
 
@@ -149,24 +159,13 @@ const NO_LOANS: u32 = 1;
 const LOOKS: usize = 8;
 
 impl EndpointRow {
-    /// A free row, in place: padding is left alone.
-    ///
-    /// # Safety
-    /// `at` must point to memory for a row that nobody else accesses meanwhile.
-    pub(super) unsafe fn init(at: *mut Self) {
-        let Self { owner, intent, intent_n, loans } = Self::new();
-        put!(at.owner = owner);
-        put!(at.intent = intent);
-        put!(at.intent_n = intent_n);
-        put!(at.loans = loans);
-    }
-
     pub fn new() -> Self {
         Self {
             owner: AtomicU64::new(RowWord::NEW.bits()),
             intent: AtomicU64::new(IDLE),
             intent_n: AtomicU32::new(1),
             loans: AtomicU32::new(NO_LOANS),
+            rest: Pad::new(),
         }
     }
 

@@ -118,6 +118,9 @@ pub struct Slot<T> {
     pub payload: UnsafeCell<MaybeUninit<T>>,
 }
 
+#[cfg(not(ipc_loom))]
+ipc_core::record! { "slot of a u64", Slot<u64> { word: u64, payload: u64, .. } }
+
 #[cfg(all(test, not(ipc_loom)))]
 mod tests {
     use super::*;

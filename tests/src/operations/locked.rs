@@ -1,4 +1,4 @@
-//! What `Value`, `Array` and `Lock` have in common: two words behind one lock line, and the verbs of the lock.
+//! What the locks have in common: two words behind a lock, and the verbs of the lock.
 //!
 //! The two words are equal whenever nobody is at work. An operation that adds, adds one to both. What a check demands:
 //!
@@ -8,11 +8,11 @@
 
 use super::ledger::{Books, Ledger};
 use crate::child::{Child, Step, die};
-use crate::pair::{Pair, mend};
+use crate::pair::{Pair, Words};
 use crate::registry::Object;
 use crate::step::{Finding, Violation};
 use crate::view::View;
-use ipc_core::raw::{Census, Guard};
+use ipc_core::raw::Census;
 use ipc_core::{Cause, LockError, Segment};
 use nix::sys::signal::Signal;
 use std::sync::atomic::Ordering::SeqCst;
@@ -33,7 +33,7 @@ pub const REPLACED: u64 = 1 << 32;
 
 /// The verbs that all three have.
 pub fn object<P: Pair>() -> Object<Scene<P>> {
-    let name = |verb: &str| format!("{}::{verb}", P::NAME);
+    let name = |verb: &str| format!("{}::{}", P::NAME, verb.replace("lock", P::VERB));
     Object::new(P::NAME, Scene::<P>::new, Scene::check)
         .arrive(Scene::register)
         .memory(|scene| scene.view.digest())
@@ -74,7 +74,8 @@ impl<P: Pair> Scene<P> {
         scene.segment.me().expect("a row is free");
     }
 
-    fn after_a_dead_reader() -> Self {
+    /// Somebody locked, did not write, and was killed.
+    pub fn after_a_dead_reader() -> Self {
         let scene = Self::new();
         scene.after(|scene| {
             let _held = scene.pair.lock();
@@ -82,18 +83,20 @@ impl<P: Pair> Scene<P> {
         })
     }
 
-    fn after_a_dead_writer() -> Self {
+    /// Somebody was killed while writing.
+    pub fn after_a_dead_writer() -> Self {
         let scene = Self::new();
         scene.after(|scene| {
             let Ok(mut held) = scene.pair.lock() else { return };
             scene.books.note_writer();
             scene.books.begin();
-            held.as_mut()[0] += 1;
+            held.add_to(0);
             die()
         })
     }
 
-    fn held() -> Self {
+    /// Somebody alive holds it.
+    pub fn held() -> Self {
         let scene = Self::new();
         let holds = Step::new();
         let holder = Child::fork(|| {
@@ -107,17 +110,18 @@ impl<P: Pair> Scene<P> {
         Self { holder: Some(holder), ..scene }
     }
 
-    fn after(self, deed: impl FnOnce(&Self)) -> Self {
+    /// Somebody did this, and is gone.
+    pub fn after(self, deed: impl FnOnce(&Self)) -> Self {
         Child::fork(|| deed(&self)).wait();
         self
     }
 
     /// One addition in place, if the lock is given.
-    fn add<'a>(&'a self, lock: impl FnOnce(&'a P) -> Result<Guard<'a, P::Words>, LockError>) {
+    pub fn add<'a, W: Words>(&'a self, lock: impl FnOnce(&'a P) -> Result<W, LockError>) {
         self.books.begin();
         if let Ok(mut held) = lock(&self.pair) {
             self.books.note_writer();
-            held.as_mut().iter_mut().for_each(|word| *word += 1);
+            held.add();
             drop(held);
             self.books.end();
         }
@@ -126,14 +130,14 @@ impl<P: Pair> Scene<P> {
     /// Repairing is writing in place.
     fn recover(scene: &mut Self) {
         scene.books.note_writer();
-        drop(scene.pair.recover(mend));
+        drop(scene.pair.recover());
     }
 
     /// While a peer is paused: nothing that does not wait, or not for ever, hangs, and nobody alive is taken for dead.
     fn check_meanwhile(scene: &mut Self) -> Finding {
         drop(scene.pair.try_lock());
         match scene.pair.lock_timeout(Duration::from_millis(1)) {
-            Ok(held) => whole(held.as_ref()).map(|_| "free".into()),
+            Ok(held) => whole(held.words()).map(|_| "free".into()),
             Err(LockError::Inconsistent { cause }) => scene.knows(&cause).map(|()| "told".into()),
             Err(LockError::Timeout) => Ok("held".into()),
             Err(error) => Err(Violation::broken(error.to_string())),
@@ -146,7 +150,7 @@ impl<P: Pair> Scene<P> {
         }
         let told = match scene.pair.lock() {
             Ok(held) => {
-                scene.sum(held.as_ref())?;
+                scene.sum(held.words())?;
                 "as if nothing had been"
             }
             Err(LockError::Inconsistent { cause }) => {
@@ -155,22 +159,22 @@ impl<P: Pair> Scene<P> {
             }
             Err(error) => return Err(Violation::broken(error.to_string())),
         };
-        let recovered = scene.pair.recover(mend).map_err(|error| Violation::broken(error.to_string()))?;
-        let before = scene.sum(recovered.as_ref())?;
+        let recovered = scene.pair.recover().map_err(|error| Violation::broken(error.to_string()))?;
+        let before = scene.sum(recovered.words())?;
         drop(recovered);
         scene.add(Pair::lock);
         if scene.pair.is_inconsistent() {
             return Err(Violation::broken("inconsistent after recover"));
         }
         match scene.pair.try_lock() {
-            Ok(held) if scene.sum(held.as_ref())? == before + 1 => Ok(told.into()),
+            Ok(held) if scene.sum(held.words())? == before + 1 => Ok(told.into()),
             Ok(_) => Err(Violation::lost("an addition after the death")),
             Err(error) => Err(Violation::broken(error.to_string())),
         }
     }
 
     /// The words are whole, and what must be in them is.
-    fn sum(&self, words: &[u64]) -> Result<u64, Violation> {
+    pub fn sum(&self, words: [u64; 2]) -> Result<u64, Violation> {
         let sum = whole(words)?;
         if self.books.replaced.load(SeqCst) > 0 && sum < REPLACED {
             return Err(Violation::lost("a replacement that had come back"));
@@ -190,9 +194,9 @@ impl<P: Pair> Scene<P> {
     }
 }
 
-fn whole(words: &[u64]) -> Result<u64, Violation> {
+fn whole(words: [u64; 2]) -> Result<u64, Violation> {
     match words {
-        [a, b] if a == b => Ok(*a),
+        [a, b] if a == b => Ok(a),
         words => Err(Violation::unsignalled(format!("{words:?}, and nobody was told"))),
     }
 }

@@ -5,8 +5,9 @@
 //! | controls  | broken on purpose: what the tool must find                    |
 //! | wait_word | `raw::WaitWord`                                               |
 //! | ledger    | what victims write down about their work, for checks          |
-//! | locked    | what Value, Array and Lock have in common                     |
-//! | value, array, lock | the rest of each                                     |
+//! | locked    | what Value, Array, Lock, RLock and RwLock have in common      |
+//! | value, array, lock, rlock, rwlock | the rest of each                      |
+//! | lock_all  | several locks at once                                         |
 //! | directory | objects in a segment: create, open, attach                    |
 //! | segment   | segments: create, open, unlink, attach, leave                 |
 //! | shared    | shared structs: create, open, attach, handles of fields      |
@@ -17,8 +18,11 @@ mod controls;
 mod directory;
 mod ledger;
 mod lock;
+mod lock_all;
 mod locked;
 mod queue;
+mod rlock;
+mod rwlock;
 mod segment;
 mod shared;
 mod value;
@@ -36,6 +40,9 @@ pub fn all() -> Registry {
     value::register(&mut registry);
     array::register(&mut registry);
     lock::register(&mut registry);
+    rlock::register(&mut registry);
+    rwlock::register(&mut registry);
+    lock_all::register(&mut registry);
     directory::register(&mut registry);
     segment::register(&mut registry);
     shared::register(&mut registry);

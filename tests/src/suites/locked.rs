@@ -1,6 +1,6 @@
-//! The suite of `Value`, `Array` and `Lock`: mutual exclusion between any two parties, deadlines, and the death of holders.
+//! The suite of `Value`, `Array`, `Lock`, `RLock` and the writers of `RwLock`: mutual exclusion between any two parties, deadlines, and the death of holders.
 
-use crate::pair::{Pair, mend};
+use crate::pair::{Pair, Words};
 use crate::placement::{Line, Peer, Placed, Placement, Stage};
 use ipc_core::{Cause, LockError};
 use nix::sys::signal::Signal;
@@ -30,12 +30,12 @@ impl<P: Pair> Placed for P {
             let (verb, number) = command.split_once(' ').unwrap_or((&command, "0"));
             let number: u64 = number.parse().expect("a number");
             let answer = match verb {
-                "lock" => take(self.lock(), &mut held),
-                "try" => take(self.try_lock(), &mut held),
-                "recover" => take(self.recover(mend), &mut held),
+                "lock" => take(Pair::lock(&self), &mut held),
+                "try" => take(Pair::try_lock(&self), &mut held),
+                "recover" => take(Pair::recover(&self), &mut held),
                 "unlock" => told(held.take().is_some()),
-                "begin" => told(held.as_mut().map(|held| held.as_mut()[0] += 1).is_some()),
-                "read" => format!("{:?}", held.as_ref().map(|held| held.as_ref().to_vec())),
+                "begin" => told(held.as_mut().map(|held| held.add_to(0)).is_some()),
+                "read" => format!("{:?}", held.as_ref().map(Words::words)),
                 "add" => told((0..number).all(|_| add(&self).is_ok())),
                 "panic" => told(panic_while_writing(&self)),
                 other => panic!("no such command: {other}"),
@@ -61,7 +61,7 @@ fn take<T>(result: Result<T, LockError>, held: &mut Option<T>) -> String {
 }
 
 fn add<P: Pair>(pair: &P) -> Result<(), LockError> {
-    pair.lock()?.as_mut().iter_mut().for_each(|word| *word += 1);
+    pair.lock()?.add();
     Ok(())
 }
 
@@ -69,14 +69,14 @@ fn add<P: Pair>(pair: &P) -> Result<(), LockError> {
 fn panic_while_writing<P: Pair>(pair: &P) -> bool {
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         let mut held = pair.lock().expect("a free lock");
-        held.as_mut()[0] += 1;
+        held.add_to(0);
         std::panic::resume_unwind(Box::new("on purpose"));
     }));
     panicked.is_err()
 }
 
-fn words<P: Pair>(pair: &P) -> Vec<u64> {
-    pair.lock().expect("a free lock over whole data").as_ref().to_vec()
+fn words<P: Pair>(pair: &P) -> [u64; 2] {
+    pair.lock().expect("a free lock over whole data").words()
 }
 
 /// Waits until so many sleep on the lock.
@@ -112,7 +112,12 @@ pub fn a_held_lock_is_refused_at_once<P: Pair>(placement: Placement) {
     let mut peer = stage.peer();
     let held = stage.handle.try_lock().unwrap();
     assert_eq!(peer.ask("try"), "WouldBlock");
-    assert_eq!(stage.handle.try_lock().err(), Some(LockError::WouldBlock), "the holder itself, too");
+    let again = stage.handle.try_lock().err();
+    assert_eq!(
+        again,
+        (!P::REENTRANT).then_some(LockError::WouldBlock),
+        "the holder itself, too, unless it may lock again"
+    );
     drop(held);
     assert_eq!(peer.ask("try"), "held");
     assert_eq!(stage.handle.try_lock().err(), Some(LockError::WouldBlock));
@@ -144,19 +149,20 @@ pub fn blocked_ones_all_get_through<P: Pair>(placement: Placement) {
     let held = stage.handle.lock().unwrap();
     peers.iter_mut().for_each(|peer| peer.tell("add 1"));
     until_asleep(&stage.handle, 5);
-    assert_eq!(held.as_ref(), [0, 0]);
+    assert_eq!(held.words(), [0, 0]);
     drop(held);
     assert!(peers.iter_mut().all(|peer| peer.hear() == "done"));
     assert_eq!(words(&stage.handle), [5, 5]);
 }
 
-/// LK09 (differs): who holds the lock and locks again is told, not hung.
-pub fn relocking_is_an_error<P: Pair>(placement: Placement) {
+/// LK09 (differs): who holds the lock and locks again is told, not hung. RL08: unless it may.
+pub fn relocking_does_not_hang<P: Pair>(placement: Placement) {
     let stage = Stage::<P>::new(placement);
     let mut peer = stage.peer();
+    let again = if P::REENTRANT { "held" } else { "WouldDeadlock" };
     assert_eq!(peer.ask("lock"), "held");
-    assert_eq!(peer.ask("lock"), "WouldDeadlock");
-    assert_eq!(peer.ask("recover"), "WouldDeadlock");
+    assert_eq!(peer.ask("lock"), again);
+    assert_eq!(peer.ask("recover"), again);
     assert_eq!(peer.ask("unlock"), "done");
     assert_eq!(words(&stage.handle), [0, 0]);
 }
@@ -278,7 +284,7 @@ pub fn a_recoverer_that_dies_leaves_the_mark<P: Pair>(placement: Placement) {
     assert_eq!(second.ask("begin"), "done");
     second.kill();
     assert!(matches!(stage.handle.lock().err(), Some(LockError::Inconsistent { .. })));
-    drop(stage.handle.recover(mend).unwrap());
+    drop(stage.handle.recover().unwrap());
     assert_eq!(words(&stage.handle), [2, 2]);
 }
 
@@ -325,7 +331,7 @@ macro_rules! locked_suite {
                 a_held_lock_is_refused_at_once,
                 a_timed_lock_gives_up_in_time,
                 blocked_ones_all_get_through,
-                relocking_is_an_error,
+                relocking_does_not_hang,
                 no_addition_is_lost,
                 those_who_leave_take_nothing_along,
                 a_panic_while_writing_is_told,
@@ -342,7 +348,7 @@ macro_rules! locked_suite {
         );
         $crate::locked_suite!(@ $subject;
             smoke a_held_lock_is_refused_at_once a_timed_lock_gives_up_in_time blocked_ones_all_get_through
-            relocking_is_an_error no_addition_is_lost those_who_leave_take_nothing_along a_panic_while_writing_is_told
+            relocking_does_not_hang no_addition_is_lost those_who_leave_take_nothing_along a_panic_while_writing_is_told
             killed_before_writing_is_as_if_never_locked killed_while_writing_is_told_until_recovered
             sleepers_go_on_after_a_death sleepers_are_told_of_a_dead_writer a_recoverer_that_dies_leaves_the_mark
             a_stopped_process_is_not_dead

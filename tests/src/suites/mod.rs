@@ -2,4 +2,6 @@
 
 pub mod locked;
 pub mod queue;
+pub mod rlock;
+pub mod rwlock;
 pub mod shared;

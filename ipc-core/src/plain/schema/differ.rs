@@ -1,6 +1,6 @@
 //! Where two layouts differ, for people: the first difference in words, then both, side by side.
 
-use super::read::{FieldRead, Form, Layout, SHARED};
+use super::tree::{FieldRead, Form, Layout, SHARED};
 use std::fmt::{self, Write};
 
 /// More lines than this are not laid side by side.
