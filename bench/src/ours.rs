@@ -1,7 +1,7 @@
 //! Our types behind the verbs of their rivals.
 
-use crate::rivals::Mutual;
-use ipc_sync::Lock;
+use crate::rivals::{Mutual, ReadersWriter};
+use ipc_sync::{Lock, RwLock};
 use std::io;
 
 impl Mutual for Lock<()> {
@@ -15,6 +15,27 @@ impl Mutual for Lock<()> {
     #[inline]
     fn exclusively<R>(&self, section: impl FnOnce() -> R) -> Option<R> {
         let _held = self.lock().ok()?;
+        Some(section())
+    }
+}
+
+impl ReadersWriter for RwLock<()> {
+    const NAME: &'static str = "ipc_sync::RwLock";
+    const CROSSES_PROCESSES: bool = true;
+
+    fn create() -> io::Result<Self> {
+        Self::new(()).map_err(io::Error::other)
+    }
+
+    #[inline]
+    fn read<R>(&self, section: impl FnOnce() -> R) -> Option<R> {
+        let _held = RwLock::read(self).ok()?;
+        Some(section())
+    }
+
+    #[inline]
+    fn write<R>(&self, section: impl FnOnce() -> R) -> Option<R> {
+        let _held = RwLock::write(self).ok()?;
         Some(section())
     }
 }

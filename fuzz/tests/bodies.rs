@@ -43,6 +43,7 @@ fn other_step() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    /// XS24.
     #[test]
     fn any_file_opens_or_is_refused(bytes in vec(any::<u8>(), 0..6000)) {
         watched(open_segment, &[&[0][..], &bytes].concat());

@@ -111,6 +111,7 @@ fn a_stopped_holder_is_not_dead() {
     assert_eq!(value.lock_timeout(Duration::from_millis(200)).unwrap_err(), LockError::Timeout);
 }
 
+/// LK15.
 #[test]
 fn signals_do_not_put_the_verdict_off() {
     extern "C" fn nothing(_: libc::c_int) {}
@@ -152,6 +153,7 @@ fn a_poller_of_two_locks_takes_over_both() {
     }
 }
 
+/// LK16.
 #[test]
 fn a_forked_child_is_a_member_of_its_own() {
     let value = Value::new([0u64; 4]).unwrap();
@@ -229,6 +231,7 @@ fn rows_of_the_dead_are_taken_again() {
     assert_eq!(array.to_vec().unwrap(), [1, 2, 3, 4, 5, 6, 7, 8]);
 }
 
+/// XS23.
 #[test]
 fn forks_among_busy_threads_do_not_hang_the_child() {
     let stop = std::sync::atomic::AtomicBool::new(false);

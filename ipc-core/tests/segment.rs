@@ -1,7 +1,7 @@
 //! Segments with names, and what is refused.
 
 use ipc_core::{Array, ErrorKind, Plain, Segment, Value, plain};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
 /// A name of this process and test, removed whatever happens.
@@ -25,6 +25,7 @@ impl Drop for Named {
     }
 }
 
+/// SH01, SH02.
 #[test]
 fn smoke() {
     let name = Named::new("smoke");
@@ -34,10 +35,12 @@ fn smoke() {
     assert_eq!(value.get().unwrap(), 4);
 }
 
+/// LK20, SH05, SH06, SH07, SH15.
 #[test]
 fn names_are_exclusive_and_unlinked_once() {
     let name = Named::new("exclusive");
     let first = Segment::create(&name.0, 4096).unwrap();
+    assert_eq!(std::fs::metadata(name.path()).unwrap().mode() & 0o777, 0o600);
     assert!(matches!(Segment::create(&name.0, 4096).unwrap_err().kind(), ErrorKind::AlreadyExists { .. }));
     assert_eq!(Segment::open_or_create(&name.0, 1 << 20).unwrap().id(), first.id());
     Segment::unlink(&name.0).unwrap();
@@ -46,6 +49,7 @@ fn names_are_exclusive_and_unlinked_once() {
     Value::new_in(&first, 1u8).expect("those who have it open keep it");
 }
 
+/// XS19.
 #[test]
 fn of_many_who_open_or_create_one_creates() {
     let name = Named::new("race");
@@ -57,6 +61,7 @@ fn of_many_who_open_or_create_one_creates() {
     assert!(ids.iter().all(|segment| segment.id() == ids[0].id()));
 }
 
+/// SH10.
 #[test]
 fn bad_names_are_refused_everywhere() {
     for bad in ["", "a/b", "../x", ".", "..", "nul\0", "\u{e9}", &"x".repeat(201)] {
@@ -69,6 +74,7 @@ fn bad_names_are_refused_everywhere() {
     }
 }
 
+/// XS20.
 #[test]
 fn more_than_the_machine_has_is_an_error_now() {
     for bytes in [1 << 45, u64::MAX] {
@@ -77,6 +83,7 @@ fn more_than_the_machine_has_is_an_error_now() {
     assert!(matches!(Array::<u64>::new(usize::MAX).unwrap_err().kind(), ErrorKind::OutOfMemory { .. }));
 }
 
+/// XS24.
 #[test]
 fn what_is_not_a_segment_is_refused() {
     let name = Named::new("refused");
@@ -140,6 +147,7 @@ fn a_segment_for_many_is_not_opened_as_one() {
     assert!(matches!(Value::<u64>::open(&name.0).unwrap_err().kind(), ErrorKind::WrongKind { .. }));
 }
 
+/// XS19.
 #[test]
 fn opening_against_unlinking_never_finds_half_a_name() {
     let name = Named::new("churn");

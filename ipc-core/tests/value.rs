@@ -10,6 +10,7 @@ struct Pair {
     b: u64,
 }
 
+/// VA06.
 #[test]
 fn smoke() {
     let value = Value::new(Pair { a: 1, b: 2 }).unwrap();
@@ -149,6 +150,7 @@ fn a_full_segment_says_how_full() {
     assert!(Value::new_in(&segment, [0u8; 100]).is_err(), "and stays usable");
 }
 
+/// SH08.
 #[test]
 fn a_ticket_leads_back() {
     let value = Value::new(5i32).unwrap();

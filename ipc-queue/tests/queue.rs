@@ -51,7 +51,7 @@ fn smoke() {
     assert_eq!(queue.recv().unwrap(), Job { id: 1, cost: 2 });
 }
 
-/// QU01–QU04, QU06, QU07, QU09, QU19.
+/// QU01, QU02, QU03, QU04, QU06, QU07, QU09, QU19.
 #[test]
 fn qu01_to_qu09_order_bounds_and_sizes() {
     let queue = Queue::new(6).unwrap();

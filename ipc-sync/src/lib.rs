@@ -1,13 +1,68 @@
 //! Synchronisation between processes that survives `kill -9` of whoever uses it.
 //!
-//! So far: [`Lock`], the process-shared mutex. For one value that is read and written whole use [`ipc_core::Value`].
-//!
 //! ```
 //! use ipc_sync::Lock;
 //! let account = Lock::new(100i64)?;
 //! *account.lock()? -= 30;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Which one
+//!
+//! | you have | take | costs |
+//! |---|---|---|
+//! | one value that is read and written whole | [`ipc_core::Value`], or [`ipc_core::AtomicValue`] for a number | 64 bytes, or none |
+//! | a critical section | [`Lock`] | 64 bytes |
+//! | one that calls itself | [`RLock`]; better: pass the guard of a [`Lock`] | 80 bytes |
+//! | data read by several at once, for longer than a copy takes | [`RwLock`] | 704 bytes |
+//! | to look first and then perhaps write | [`RwLock::upgradable`] | – |
+//! | several locks at once | [`lock_all`] | – |
+//! | items that go from one to another | `ipc_queue` | – |
+//!
+//! Every one of them can be anonymous (`Lock::new(..)`), have a name (`Lock::create("name", ..)`, `Lock::open("name")`), lie with
+//! many others in one segment (`Lock::new_in(&segment, ..)`), or be a field of a shared struct (`LockState`). Bytes come on top of
+//! the data; a segment of its own costs a page and a descriptor.
+//!
+//! # When somebody dies
+//!
+//! | killed | the others see |
+//! |---|---|
+//! | whoever holds a lock and has not written | nothing: the next one takes over, within 100 ms |
+//! | whoever holds a lock and has begun to write | [`LockError::Inconsistent`] with pid and name, until `recover` has succeeded |
+//! | a reader, or an upgradable holder | nothing; a writer goes on within 100 ms |
+//! | whoever waits | nothing |
+//!
+//! A process that is *stopped* keeps what it holds: nothing is ever concluded from time. [`Lock::holder`] tells who holds a lock,
+//! and for how long others have waited.
+//!
+//! # From Python
+//!
+//! | `multiprocessing` | here | ≠ |
+//! |---|---|---|
+//! | `Lock` | [`Lock`] | holds data; a guard unlocks, in its own thread; locking again is an error, not a hang |
+//! | `RLock` | [`RLock`] | holds data, copied in and out; others see a depth of 0 |
+//! | – | [`RwLock`] | – |
+//! | `with a, b:` | [`lock_all`] | in an order that cannot deadlock |
+//! | `acquire(block=False)` | `try_lock()` | `Err(WouldBlock)`, or `Err(Inconsistent)` |
+//! | `acquire(timeout=t)` | `lock_timeout(t)` | `Err(Timeout)`; on the monotonic clock |
+//! | `release()` | dropping the guard | none too many, none by somebody else |
+//! | a holder that is killed | everybody hangs | ≠ everybody is told |
+//! | sent only while a process starts | sent at any time: by name, ticket, queue or pipe | |
+//!
+//! # Why not pthread's mutexes
+//!
+//! They can be shared and, with `robust`, survive a death. What made this crate build its own, each reproduced by
+//! `cargo run -p ipc-sync --example why_not_pthread`:
+//!
+//! 1. A robust mutex keeps pointers *inside* the mutex. A peer that rewrites 16 shared bytes makes another process's `unlock`
+//!    store a value of the peer's choice at an address of its choice, in private memory.
+//! 2. Unlocked once after a death without `pthread_mutex_consistent`, it is not recoverable for ever. Here the mark stays until
+//!    somebody has repaired the data, and anybody can.
+//! 3. Of the locks that one thread holds, the kernel gives back 2048; the rest are held for ever.
+//! 4. Without `robust` the dead hold for ever.
+//!
+//! Nor does it tell who died, whether the data was touched at all, or how long it has been waited for; its time-outs follow the
+//! wall clock; and in two PID namespaces it takes two processes for one.
 
 #[cfg(not(ipc_loom))]
 mod lock;

@@ -14,6 +14,7 @@ use ipc_core::raw::{Guard, Kind, LockLine, Placed, PlainCell, RawLock, State, Vi
 use ipc_core::{Deadline, LockError, Plain, Schema};
 use std::fmt;
 
+// LK10 (differs): the doc test of a guard that leaves its thread, which does not compile.
 /// The process-shared mutex: mutual exclusion between threads of any processes, with or without data inside.
 ///
 /// For critical sections; for one value that is read and written whole, `ipc_core::Value` says it shorter. The bare lock is

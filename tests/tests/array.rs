@@ -5,7 +5,7 @@ use ipc_tests::placement::{Placement, Stage};
 
 ipc_tests::locked_suite!(Array<u64>; [elements_are_copied_in_and_out]);
 
-/// AR01, AR02: zero at first; elements and slices, and an index beyond the end is an error.
+/// VA05, AR01, AR02: zero at first; elements and slices, and an index beyond the end is an error.
 fn elements_are_copied_in_and_out(placement: Placement) {
     let stage = Stage::<Array<u64>>::new(placement);
     let mut peer = stage.peer();

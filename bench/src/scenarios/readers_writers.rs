@@ -1,4 +1,4 @@
-//! `readers-writers`: seven readers and one writer. The place of `ipc_sync::RwLock` is kept: the rivals run without it.
+//! `readers-writers`: seven readers and one writer.
 
 use crate::peers::race;
 use crate::plan::Plan;
@@ -20,7 +20,7 @@ const CASES: [Case; 2] = [
 /// All rows.
 pub fn run(plan: &Plan) -> io::Result<Vec<Row>> {
     let mut contenders = [
-        Contender::absent(Role::Ours, "ipc_sync::RwLock", "not in ipc-sync yet"),
+        speed::<ipc_sync::RwLock<()>>(Role::Ours, plan),
         speed::<std::sync::RwLock<()>>(Role::Rival, plan),
         speed::<parking_lot::RwLock<()>>(Role::Rival, plan),
         speed::<PthreadRwLock>(Role::Rival, plan),

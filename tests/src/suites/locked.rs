@@ -95,7 +95,7 @@ fn each_gets_through(peers: &mut [Peer]) {
     }
 }
 
-/// LK01, LK03, VA01, AR01: what one party writes under the lock, the other reads.
+/// SH09, LK18, LK17, LK01, LK03, VA01, AR01: what one party writes under the lock, the other reads.
 pub fn smoke<P: Pair>(placement: Placement) {
     let stage = Stage::<P>::new(placement);
     let mut peer = stage.peer();
@@ -155,7 +155,7 @@ pub fn blocked_ones_all_get_through<P: Pair>(placement: Placement) {
     assert_eq!(words(&stage.handle), [5, 5]);
 }
 
-/// LK09 (differs): who holds the lock and locks again is told, not hung. RL08: unless it may.
+/// VA03, LK09 (differs): who holds the lock and locks again is told, not hung. RL08: unless it may.
 pub fn relocking_does_not_hang<P: Pair>(placement: Placement) {
     let stage = Stage::<P>::new(placement);
     let mut peer = stage.peer();
@@ -179,7 +179,7 @@ pub fn no_addition_is_lost<P: Pair>(placement: Placement) {
     assert_eq!(words(&stage.handle), [2500, 2500]);
 }
 
-/// XS18: who leaves takes nothing along.
+/// SH12, XS18: who leaves takes nothing along.
 pub fn those_who_leave_take_nothing_along<P: Pair>(placement: Placement) {
     let stage = Stage::<P>::new(placement);
     for n in 1..=3 {

@@ -94,7 +94,7 @@ fn name(error: impl Debug) -> String {
     text.split(['(', ' ']).next().unwrap_or_default().to_owned()
 }
 
-/// QU08, QU15: what one party sends, the other receives, both ways.
+/// QU16, QU08, QU15: what one party sends, the other receives, both ways.
 pub fn smoke(placement: Placement) {
     let stage = Stage::<Queue<u64>>::new(placement);
     let mut peer = stage.peer();
@@ -104,7 +104,7 @@ pub fn smoke(placement: Placement) {
     assert_eq!(peer.ask("recv"), "8");
 }
 
-/// QU01 to QU06: six fit, in order, and the seventh does not.
+/// QU01, QU02, QU03, QU04, QU05, QU06: six fit, in order, and the seventh does not.
 pub fn fills_and_empties_in_order(placement: Placement) {
     let stage = Stage::<Queue<u64>>::new(placement);
     let mut peer = stage.peer();
