@@ -27,14 +27,27 @@ impl<T: Plain> Body<T> {
         T::SCHEMA.text()
     }
 
-    /// Creates a ring, or opens what may exist, as `place` says.
-    pub fn place(place: Place<'_>, capacity: usize, endpoints: u32, options: &SegmentOptions) -> Result<Self, Error> {
+    /// The geometry that a creator chose, if there can be one.
+    pub fn geometry_of(capacity: usize, endpoints: u32) -> Result<Geometry, Error> {
         let refused =
             |what, found: u64, expected| ErrorKind::InvalidArgument { what, found: found.to_string(), expected };
-        let geometry = Geometry::new(capacity as u64, endpoints).map_err(|error| match error {
-            crate::ring::GeometryError::Endpoints(n) => refused("the number of endpoints", n, "1 to 8192"),
-            _ => refused("the capacity", capacity as u64, "1 to 2^32 slots"),
-        })?;
+        Geometry::new(capacity as u64, endpoints).map_err(|error| {
+            match error {
+                crate::ring::GeometryError::Endpoints(n) => refused("the number of endpoints", n, "1 to 8192"),
+                _ => refused("the capacity", capacity as u64, "1 to 2^32 slots"),
+            }
+            .into()
+        })
+    }
+
+    /// The geometry of this one.
+    pub fn geometry(&self) -> Result<Geometry, Error> {
+        Self::geometry_of(self.ring.positions().capacity() as usize, self.ring.endpoints())
+    }
+
+    /// Creates a ring, or opens what may exist, as `place` says.
+    pub fn place(place: Place<'_>, capacity: usize, endpoints: u32, options: &SegmentOptions) -> Result<Self, Error> {
+        let geometry = Self::geometry_of(capacity, endpoints)?;
         let layout = geometry.layout::<T>().map_err(|_| ErrorKind::OutOfMemory { bytes: u64::MAX })?;
         let init = |body: NonNull<u8>| {
             // SAFETY: the body has the layout of the blueprint, which is this geometry's, and is nobody else's yet.

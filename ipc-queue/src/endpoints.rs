@@ -19,12 +19,18 @@ pub(crate) struct Hand<T: Plain> {
 }
 
 impl<T: Plain> Hand<T> {
-    fn new(body: Body<T>, role: Role) -> Result<Self, EndpointError> {
+    pub(crate) fn new(body: Body<T>, role: Role) -> Result<Self, EndpointError> {
         Ok(Self::of(body.join(role)?, body))
     }
 
     fn of(endpoint: Endpoint<T>, body: Body<T>) -> Self {
         Self { endpoint, body, epoch: fork_epoch(), asks: true }
+    }
+
+    /// What it is an endpoint of.
+    #[cfg(feature = "serde")]
+    pub(crate) fn object(&self) -> &ipc_core::raw::Object {
+        &self.body.object
     }
 
     /// The endpoint, unless this process inherited it by fork.
@@ -33,7 +39,7 @@ impl<T: Plain> Hand<T> {
         if self.epoch == fork_epoch() { Ok(&self.endpoint) } else { Err(Failure::Forked) }
     }
 
-    fn try_clone(&self, role: Role) -> Result<Self, EndpointError> {
+    pub(crate) fn try_clone(&self, role: Role) -> Result<Self, EndpointError> {
         if self.epoch != fork_epoch() {
             return Err(EndpointError::Forked);
         }
@@ -45,7 +51,7 @@ impl<T: Plain> Hand<T> {
 
     /// True if polling in vain on this side led to a repair, so that polling again is worth while.
     #[cold]
-    fn repaired(&self, side: Role) -> Result<bool, Failure> {
+    pub(crate) fn repaired(&self, side: Role) -> Result<bool, Failure> {
         if !self.asks {
             return Ok(false);
         }
@@ -81,9 +87,22 @@ macro_rules! ways {
             deadline: Deadline,
             attempt: impl FnMut() -> Result<R, Failure>,
         ) -> Result<R, Failure> {
-            wait(&self.hand.body.ring, side, deadline, self.segment(), self.hand.endpoint()?.turn(), attempt)
+            self.hand.wait(side, deadline, attempt)
         }
     };
+}
+
+impl<T: Plain> Hand<T> {
+    /// Attempts until one succeeds.
+    #[cold]
+    pub(crate) fn wait<R>(
+        &self,
+        side: Role,
+        deadline: Deadline,
+        attempt: impl FnMut() -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        wait(&self.body.ring, side, deadline, self.body.object.segment(), self.endpoint()?.turn(), attempt)
+    }
 }
 
 impl<T: Plain> Drop for Hand<T> {
@@ -251,14 +270,15 @@ impl<T: Plain> fmt::Debug for Receiver<T> {
 }
 
 #[cfg(feature = "serde")]
-mod travel {
+pub(crate) mod travel {
     use super::*;
     use crate::ring::{JoinError, RowWord};
-    use ipc_core::raw::{Census, Object, Owner};
+    use ipc_core::raw::{Census, Kind, Object, Owner};
     use ipc_core::{Error, ErrorKind, transport};
     use serde::de::Error as _;
     use serde::ser::{Error as _, SerializeTuple};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::borrow::Cow;
     use std::marker::PhantomData;
 
     struct Leaving<'a>(&'a Object);
@@ -269,17 +289,35 @@ mod travel {
         }
     }
 
-    struct Arriving<T>(Object, PhantomData<T>);
+    /// What kind of queue an endpoint on its way is of.
+    pub(crate) trait Carried {
+        type Payload: Plain;
+        const KIND: Kind;
+        fn schema() -> Cow<'static, str>;
+    }
 
-    impl<'de, T: Plain> Deserialize<'de> for Arriving<T> {
+    /// A queue of plain messages.
+    pub(crate) struct Plainly<T>(PhantomData<T>);
+
+    impl<T: Plain> Carried for Plainly<T> {
+        type Payload = T;
+        const KIND: Kind = Body::<T>::KIND;
+
+        fn schema() -> Cow<'static, str> {
+            Body::<T>::schema()
+        }
+    }
+
+    struct Arriving<C>(Object, PhantomData<C>);
+
+    impl<'de, C: Carried> Deserialize<'de> for Arriving<C> {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            let object = transport::deserialize_object(deserializer, Body::<T>::KIND, &Body::<T>::schema())?;
-            Ok(Self(object, PhantomData))
+            Ok(Self(transport::deserialize_object(deserializer, C::KIND, &C::schema())?, PhantomData))
         }
     }
 
     impl<T: Plain> Hand<T> {
-        fn send_off<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        pub(crate) fn send_off<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             let mut tuple = serializer.serialize_tuple(3)?;
             // First: outside a journey this fails, and the endpoint has gone nowhere.
             tuple.serialize_element(&Leaving(&self.body.object))?;
@@ -293,8 +331,11 @@ mod travel {
             tuple.end()
         }
 
-        fn take_over<'de, D: Deserializer<'de>>(role: Role, deserializer: D) -> Result<Self, D::Error> {
-            let (Arriving(object, _), row, bits) = <(Arriving<T>, u32, u64)>::deserialize(deserializer)?;
+        pub(crate) fn take_over<'de, C: Carried<Payload = T>, D: Deserializer<'de>>(
+            role: Role,
+            deserializer: D,
+        ) -> Result<Self, D::Error> {
+            let (Arriving(object, _), row, bits) = <(Arriving<C>, u32, u64)>::deserialize(deserializer)?;
             let refuse = |error: Error| D::Error::custom(transport::remember(error));
             let body = Body::claim(object).map_err(refuse)?;
             let segment = body.object.segment();
@@ -325,7 +366,7 @@ mod travel {
 
             impl<'de, T: Plain> Deserialize<'de> for $endpoint<T> {
                 fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                    Hand::take_over(Role::$endpoint, deserializer).map(|hand| Self { hand })
+                    Hand::take_over::<Plainly<T>, _>(Role::$endpoint, deserializer).map(|hand| Self { hand })
                 }
             }
         };

@@ -51,6 +51,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Everything else that serde can write goes through a [`MessageQueue`], or [`message_queue`]'s endpoints: strings, enums, maps,
+//! of any length up to a bound that the creator states.
+//!
+//! ```
+//! let (tx, rx) = ipc_queue::message_queue(16)?;
+//! tx.send(("jobs".to_owned(), vec![Some(1.5), None]))?;
+//! let (name, costs) = rx.recv()?;
+//! assert_eq!((name.as_str(), costs.len()), ("jobs", 2));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # One by one, in batches, in place
 //!
 //! | you have | take | a receiver that dies over it |
@@ -96,6 +107,8 @@ mod error;
 pub mod inspect;
 #[cfg(not(ipc_loom))]
 mod loan;
+#[cfg(all(feature = "serde", not(ipc_loom)))]
+mod message;
 #[cfg(not(ipc_loom))]
 mod pool;
 #[cfg(not(ipc_loom))]
@@ -121,5 +134,10 @@ pub use ipc_core::__private::plain_via_queue as plain;
 pub use ipc_core::{Deadline, Error, ErrorKind, Plain, Segment, SegmentOptions, Ticket};
 #[cfg(not(ipc_loom))]
 pub use loan::{RecvLoan, SendLoan};
+#[cfg(all(feature = "serde", not(ipc_loom)))]
+pub use message::{
+    CodecError, DecodeError, MessageQueue, MessageQueueOptions, MessageReceiver, MessageSender, RecvMessageError,
+    SendMessageError, message_queue,
+};
 #[cfg(not(ipc_loom))]
 pub use queue::{Queue, QueueOptions, bounded};

@@ -8,9 +8,9 @@
 
 use crate::body::Body;
 use crate::error::{EndpointError, Failure};
-use crate::ring::{Endpoint, JoinError, Role, Stop};
-use ipc_core::Plain;
+use crate::ring::{Endpoint, JoinError, Role, Stop, Turn, wait};
 use ipc_core::raw::fork_epoch;
+use ipc_core::{Deadline, Plain};
 use parking_lot::{Mutex, MutexGuard};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -75,6 +75,22 @@ impl<T: Plain> Pool<T> {
             Some(endpoint) => Ok(attempt(endpoint)?),
             None => Err(Failure::WouldBlock),
         }
+    }
+
+    /// Attempts until one succeeds, with no row in hand between attempts, so that any number of threads can.
+    #[cold]
+    pub fn wait<R>(
+        &self,
+        side: Role,
+        deadline: Deadline,
+        attempt: impl FnMut() -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        wait(&self.body.ring, side, deadline, self.body.object.segment(), &Turn::new(0), attempt)
+    }
+
+    /// True if polling in vain on this side led to a repair, so that polling again is worth while.
+    pub fn repaired(&self, side: Role) -> Result<bool, Failure> {
+        self.with(|endpoint| Ok(endpoint.in_vain(side, self.body.object.segment())?))
     }
 
     /// The first row is busy: another that is not, a new one, or the first when its turn comes.

@@ -5,7 +5,7 @@ use crate::body::Body;
 use crate::endpoints::{Receiver, Sender};
 use crate::error::*;
 use crate::pool::Pool;
-use crate::ring::{Endpoint, Role, Stop, Turn, look_everywhere, wait};
+use crate::ring::{Endpoint, Role, Stop, look_everywhere};
 use ipc_core::raw::{Object, Place};
 use ipc_core::{Deadline, Error, Plain, Segment, SegmentOptions, Ticket};
 use std::fmt;
@@ -167,19 +167,17 @@ impl<T: Plain> Queue<T> {
         self.pool.with(attempt)
     }
 
-    /// True if polling in vain on this side led to a repair, so that polling again is worth while.
     fn repaired(&self, side: Role) -> Result<bool, Failure> {
-        self.pool.with(|endpoint| Ok(endpoint.in_vain(side, self.segment())?))
+        self.pool.repaired(side)
     }
 
-    /// Waits between attempts with no row in hand, so that any number of threads can.
     fn wait<R>(
         &self,
         side: Role,
         deadline: Deadline,
         attempt: impl FnMut() -> Result<R, Failure>,
     ) -> Result<R, Failure> {
-        wait(&self.body().ring, side, deadline, self.segment(), &Turn::new(0), attempt)
+        self.pool.wait(side, deadline, attempt)
     }
 }
 

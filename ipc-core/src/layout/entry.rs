@@ -107,6 +107,7 @@ kinds! {
     BARRIER = 25, "Barrier", "ipc_sync::Barrier";
     ONCE = 26, "Once", "ipc_sync::Once";
     QUEUE = 32, "Queue", "ipc_queue::Queue";
+    MESSAGE_QUEUE = 33, "MessageQueue", "ipc_queue::MessageQueue";
 }
 
 impl fmt::Display for Kind {

@@ -242,6 +242,11 @@ impl<T: Plain> Endpoint<T> {
         self.role
     }
 
+    /// Its row and the row's incarnation: what tells it from all other endpoints there have been.
+    pub fn name(&self) -> (u32, u16) {
+        (self.index, self.word.incarnation())
+    }
+
     pub(super) fn index(&self) -> u16 {
         self.index as u16
     }

@@ -142,9 +142,10 @@ pub use layout::{Geometry, GeometryError, Ring};
 #[cfg(not(ipc_loom))]
 pub(crate) use layout::{Header, RingState};
 pub use loan::Lent;
+pub use position::Position;
 #[cfg(not(ipc_loom))]
 pub(crate) use position::Positions;
-pub use repair::{Turn, look_everywhere};
+pub use repair::{Turn, look_at_row, look_everywhere};
 pub use row::RowWord;
 #[cfg(not(ipc_loom))]
 pub(crate) use row::{Announced, EndpointRow, Held};

@@ -84,7 +84,35 @@ impl<T: Plain> Endpoint<T> {
         Ok(n)
     }
 
-    /// The same, behind what is in `into`. Room for them is made before anything is claimed.
+    /// Receives the next message and lets `look` look at it before it is acknowledged: until then, it is redelivered if this
+    /// process dies. `look` must not panic: the message would stay where it is.
+    pub fn recv_seen<R>(&self, look: impl FnOnce(T, Position) -> R) -> Result<R, Stop> {
+        let (_entered, row) = self.enter()?;
+        let redelivered = if self.ring.state().control.0.glance() == self.seen.get() {
+            None
+        } else {
+            self.look_up_to_recv(|| self.borrow_redelivered(row))?
+        };
+        let position = match redelivered {
+            Some(position) => position,
+            None => {
+                let (position, _) = self.claim_next(row, 1)?;
+                row.own_recv(position); // R4.
+                shim::program_order();
+                step();
+                position
+            }
+        };
+        let looked = look(read(self.ring.slot(position)), position); // R5.
+        self.acknowledge(position); // R6, R7.
+        if redelivered.is_some() {
+            self.gave_back(row);
+            self.ring.state().tx.notify_fenced(1);
+        }
+        Ok(looked)
+    }
+
+    /// As [`recv_first`](Self::recv_first), behind what is in `into`. Room for them is made before anything is claimed.
     pub fn recv_into(&self, into: &mut Vec<T>, most: usize) -> Result<usize, Stop> {
         into.reserve(most.min(self.ring.len().max(1) as usize));
         let most = most.min(into.capacity() - into.len());

@@ -148,6 +148,16 @@ fn look_at_one<T: Plain>(ring: &Ring<T>, side: Role, census: &impl Census, turn:
     Ok(repaired)
 }
 
+/// Asks about the endpoint of one row, and repairs it if its process is dead. True if it was.
+#[cold]
+pub fn look_at_row<T: Plain>(ring: &Ring<T>, row: u32, census: &impl Census) -> Result<bool, Corrupt> {
+    match ring.row(row).map(|row| row.owner().held()) {
+        Some(Ok(Held::By(owner, _))) => ask(ring, owner, census),
+        Some(Err(corrupt)) => Err(corrupt),
+        Some(Ok(Held::Free)) | None => Ok(false),
+    }
+}
+
 /// Asks for a verdict, and repairs if it is death.
 fn ask<T: Plain>(ring: &Ring<T>, owner: Owner, census: &impl Census) -> Result<bool, Corrupt> {
     Ok(sabotage::repairs() && census.verdict(owner) == Verdict::Dead && repair_member(ring, owner, census)?)

@@ -8,6 +8,7 @@ use super::control::{Role, Signs};
 use super::layout::Ring;
 use super::position::CLOSED;
 use super::row::Held;
+use super::slot::SlotWord;
 use super::steps::step;
 use ipc_core::shim::Ordering;
 use ipc_core::{Corrupt, Plain};
@@ -16,6 +17,23 @@ use ipc_core::{Corrupt, Plain};
 const LOOKS: usize = 16;
 
 impl<T: Plain> Ring<T> {
+    /// Whether the endpoint of this row and incarnation is still there, its process dead or alive.
+    pub fn has_endpoint(&self, row: u32, incarnation: u16) -> bool {
+        self.row(row).is_some_and(|row| {
+            let word = row.owner();
+            word.incarnation() == incarnation && matches!(word.held(), Ok(Held::By(..)))
+        })
+    }
+
+    /// Whether the slot of a position, as its bits are stored, still is at that position.
+    pub fn is_at(&self, position: u64) -> bool {
+        self.positions().checked(position).is_some_and(|position| {
+            // ORDERING: Acquire [ring/A1]: who has left the position has read what belonged to it.
+            let word = SlotWord(self.slot(position).word.load(Ordering::Acquire));
+            word.lap() == self.positions().lap(position)
+        })
+    }
+
     /// Whether an owned row is on this side, its owner dead or alive.
     #[cold]
     pub(crate) fn anybody(&self, side: Role, first: u32) -> Result<bool, Corrupt> {

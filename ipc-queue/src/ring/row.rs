@@ -72,6 +72,11 @@ impl RowWord {
         }
     }
 
+    /// How often the row has been taken, modulo 8192.
+    pub fn incarnation(self) -> u16 {
+        Owner::from_word(self.0).thread()
+    }
+
     /// The next incarnation of this row, in the hands of `member`.
     pub(crate) fn taken_by(self, member: Owner, role: Role) -> Self {
         let incarnation = Owner::from_word(self.0).thread().wrapping_add(1) & Owner::MAX_THREAD;

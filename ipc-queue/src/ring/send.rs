@@ -55,6 +55,15 @@ impl<T: Plain> Endpoint<T> {
         Ok(room)
     }
 
+    /// Claims one slot and sends what `make` makes of its position. `make` must not panic: its slot would stay in the way.
+    pub fn send_made(&self, make: impl FnOnce(Position) -> T) -> Result<(), Stop> {
+        let (_entered, row) = self.enter()?;
+        let (position, _) = self.claim_room(row, 1)?;
+        let message = make(position);
+        self.fill(row, position, &message);
+        Ok(())
+    }
+
     /// S1 to S3: claims free slots, `most` at most. The first position, and how many.
     pub(super) fn claim_room(&self, row: &EndpointRow, most: usize) -> Result<(Position, usize), Stop> {
         let state = self.ring.state();
