@@ -45,7 +45,9 @@ fn on_a_small_stack(test: impl FnOnce() + Send) {
     });
 }
 
+/// Tells what a row takes, which the documentation of `Shared` quotes.
 #[test]
+#[allow(clippy::print_stdout)]
 fn a_hundred_thousand_locked_rows() {
     on_a_small_stack(|| {
         let begun = Instant::now();
