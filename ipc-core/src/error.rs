@@ -91,10 +91,41 @@ pub enum ErrorKind {
     },
     /// The file is not something to map: a symlink, a FIFO, another user's.
     UnsafeFile {
-        /// What was found.
+        /// What is wrong with it.
+        problem: FileProblem,
+    },
+    /// The directory of this user's named segments was made by somebody else, or is open to others.
+    UnsafeDirectory {
+        /// Where it is.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        problem: FileProblem,
+    },
+    /// Another process has been in the middle of something for seconds, and lives: it is stopped, or the system is overloaded.
+    Busy {
+        /// What it is in the middle of.
+        doing: &'static str,
+        /// Its pid; 0 if unknown.
+        pid: u32,
+        /// Its name; empty if unknown.
+        name: String,
+    },
+    /// The segment has one writing process, and this is another: it may observe.
+    OneWriter,
+    /// The segment, or the object, was not made to be observed.
+    NotObservable {
+        /// What it is.
         found: String,
-        /// What is accepted.
-        expected: &'static str,
+    },
+    /// The file system lacks what a segment needs.
+    Unsupported {
+        /// What it lacks.
+        what: &'static str,
+    },
+    /// The process that a ticket names may not be looked into: it is another user's, or more privileged.
+    NotPermitted {
+        /// The process.
+        pid: u32,
     },
     /// What a ticket, or a handle in a message, pointed to is no longer there.
     Gone {
@@ -115,6 +146,56 @@ pub enum ErrorKind {
         /// The operation that was refused.
         doing: &'static str,
     },
+}
+
+/// Why a file or a directory is refused.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileProblem {
+    /// Not a regular file.
+    Kind {
+        /// What it is: `symlink`, `fifo`, `directory`, `socket`, `device`.
+        found: &'static str,
+    },
+    /// Not a directory.
+    NotADirectory,
+    /// Another user's.
+    Owner {
+        /// The uid of that user.
+        uid: u32,
+    },
+    /// Others may write to the file, or enter the directory.
+    Mode {
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It has more than one name.
+    Linked {
+        /// How many.
+        times: u64,
+    },
+    /// Anonymous memory that could be cut short.
+    Unsealed,
+    /// This user may not open it.
+    Closed,
+}
+
+impl fmt::Display for FileProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Kind { found } => write!(f, "a {found}; expected a regular file"),
+            Self::NotADirectory => f.write_str("not a directory"),
+            Self::Owner { uid } => write!(f, "owned by uid {uid}; expected this user"),
+            Self::Mode { mode } => {
+                write!(f, "of mode {mode:04o}, open to others; expected only its owner to have access")
+            }
+            Self::Linked { times } => write!(f, "linked {times} times; expected one name"),
+            Self::Unsealed => {
+                f.write_str("memory that can be cut short; expected it sealed against shrinking and growing")
+            }
+            Self::Closed => f.write_str("closed to this user"),
+        }
+    }
 }
 
 /// What is wrong with a name.
@@ -232,7 +313,29 @@ impl fmt::Display for ErrorKind {
                 let difference = Difference::new(found, expected);
                 write!(f, "the types differ, and both sides must agree: {difference}")
             }
-            Self::UnsafeFile { found, expected } => write!(f, "refusing a file that is {found}; expected {expected}"),
+            Self::UnsafeFile { problem } => write!(f, "refusing a file that is {problem}"),
+            Self::UnsafeDirectory { path, problem } => write!(
+                f,
+                "refusing {}, which is {problem}; remove it, or set XDG_RUNTIME_DIR to a directory of this user",
+                path.display()
+            ),
+            Self::Busy { doing, pid: 0, .. } => {
+                write!(f, "another process has been {doing} for too long; if it is stopped, continue or kill it")
+            }
+            Self::Busy { doing, pid, name } => {
+                write!(f, "process {pid} ({name}) has been {doing} for too long; if it is stopped, continue or kill it")
+            }
+            Self::OneWriter => f.write_str("the segment has one writing process, and this is another; use an Observer"),
+            Self::NotObservable { found } => {
+                write!(
+                    f,
+                    "a {found} cannot be observed; create the segment `.observable()`, and see Observer for what can"
+                )
+            }
+            Self::Unsupported { what } => write!(f, "the file system has no {what}; take another one"),
+            Self::NotPermitted { pid } => {
+                write!(f, "process {pid}, which the ticket names, belongs to another user or has more rights")
+            }
             Self::Gone { pid: 0 } => {
                 write!(f, "what the ticket points to is gone; keep a handle open until it is attached")
             }

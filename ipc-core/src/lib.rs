@@ -97,7 +97,7 @@ pub use cell::{
     AtomicValue, Composite, Fresh, RawValue, RawValueState, Shared, Value, ValueState,
 };
 pub use deadline::Deadline;
-pub use error::{Corrupt, Error, ErrorKind, MemberError, NameProblem};
+pub use error::{Corrupt, Error, ErrorKind, FileProblem, MemberError, NameProblem};
 #[doc = include_str!("cell/attribute.md")]
 pub use ipc_core_macros::shared;
 #[cfg(not(ipc_loom))]
@@ -105,7 +105,7 @@ pub use member::table::set_member_name;
 pub use plain::{Field, Plain, Schema, Text, TextError, plain};
 pub use raw::lock_line::{Cause, LockError};
 #[cfg(not(ipc_loom))]
-pub use segment::{Segment, SegmentOptions, Ticket};
+pub use segment::{GcReport, Kept, Observer, Segment, SegmentOptions, Ticket, Watched, WatchedArray, gc};
 
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 compile_error!("ipc-core works on Linux on x86_64 and aarch64 only");

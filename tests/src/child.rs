@@ -5,6 +5,8 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A forked child; killed and reaped when dropped, also while the test panics.
 #[derive(Debug)]
@@ -61,6 +63,11 @@ impl Child {
         self.ended.expect("the loop ends with a status")
     }
 
+    /// As `wait`, for a child that nothing else is done to.
+    pub fn wait_to_end(mut self) -> WaitStatus {
+        self.wait()
+    }
+
     /// Waits and insists that all went well in it.
     pub fn join(mut self) {
         let ended = self.wait();
@@ -78,6 +85,72 @@ impl Drop for Child {
 pub fn die_with_parent() {
     // SAFETY: PR_SET_PDEATHSIG takes a signal number and touches no memory of ours.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+}
+
+/// A user that no other test is, whose directory of named segments goes when this is dropped. Only root may become one.
+#[derive(Debug)]
+pub struct Stranger {
+    /// The uid.
+    pub uid: u32,
+    owner: u32,
+}
+
+impl Stranger {
+    /// `None`, with a line that says so, unless this process is root in a system that knows the uid.
+    #[allow(clippy::print_stderr)]
+    pub fn new() -> Option<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let owner = std::process::id();
+        let uid = 100_000_000 + owner * 64 + NEXT.fetch_add(1, Ordering::Relaxed) % 64;
+        let able = nix::unistd::geteuid().is_root()
+            && Self::is_over(&Child::fork(|| exit(i32::from(become_user(uid).is_err()))).wait_to_end());
+        if !able {
+            eprintln!("skipped: this user may not become another");
+        }
+        able.then_some(Self { uid, owner })
+    }
+
+    fn is_over(status: &WaitStatus) -> bool {
+        matches!(status, WaitStatus::Exited(_, 0))
+    }
+
+    /// Forks a child that is this user.
+    pub fn fork(&self, body: impl FnOnce()) -> Child {
+        Child::fork(|| {
+            become_user(self.uid).expect("tried when this was made");
+            body();
+        })
+    }
+
+    /// Where this user's named segments are.
+    pub fn home(&self) -> PathBuf {
+        PathBuf::from(format!("/dev/shm/ipc-{}", self.uid))
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        if self.owner == std::process::id() {
+            let _ = std::fs::remove_dir_all(self.home());
+            let _ = std::fs::remove_file(self.home());
+        }
+    }
+}
+
+/// For a forked child of root: becomes another user, with no way back.
+fn become_user(uid: u32) -> io::Result<()> {
+    let done = |status: libc::c_int| if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
+    // SAFETY: no groups, hence no memory.
+    done(unsafe { libc::setgroups(0, std::ptr::null()) })?;
+    // SAFETY: three numbers.
+    done(unsafe { libc::setresgid(uid, uid, uid) })?;
+    // SAFETY: three numbers.
+    done(unsafe { libc::setresuid(uid, uid, uid) })?;
+    // SAFETY: PR_SET_DUMPABLE takes a number; /proc/self belongs to root otherwise.
+    done(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1) })?;
+    // The kernel forgets the death signal when a process becomes somebody else.
+    die_with_parent();
+    Ok(())
 }
 
 /// Ends this process at once: no destructors, no handlers.

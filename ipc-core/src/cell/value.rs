@@ -101,7 +101,10 @@ handle!(Value<T: Plain> of ValueState<T>, "a value"; new(value: T) => &value);
 
 impl<T: Plain> Value<T> {
     /// Whether one store replaces the value.
-    const ONE_WORD: bool = size_of::<T>() == 0 || (size_of::<T>() == align_of::<T>() && size_of::<T>() <= 8);
+    pub(crate) const ONE_WORD: bool = size_of::<T>() == 0 || (size_of::<T>() == align_of::<T>() && size_of::<T>() <= 8);
+
+    /// Where the value, or the first copy of it, begins.
+    pub(crate) const FIRST_AT: usize = std::mem::offset_of!(ValueState<T>, copies);
 
     /// A copy of the value.
     ///

@@ -37,6 +37,7 @@ pub const NUMBERS: &[(&str, u64)] = &[
     ("first row lock", header::ROW_LOCKS_AT),
     ("first repair lock", header::REPAIR_LOCKS_AT),
     ("gate lock", header::GATE_AT),
+    ("unlink lock", header::UNLINK_AT),
     ("flag COLLECTED", header::COLLECTED as u64),
     ("flag OBSERVABLE", header::OBSERVABLE as u64),
 ];

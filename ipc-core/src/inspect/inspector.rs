@@ -14,8 +14,8 @@ use super::report::Report;
 use super::sheet::Sheet;
 use super::source::Source;
 use crate::error::{Error, ErrorKind};
-use crate::segment::Home;
-use crate::sys::fds::{self, FileKind, Stat};
+use crate::segment::{Home, problem_of_kind};
+use crate::sys::fds::{self, Stat};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -60,9 +60,7 @@ impl Inspector {
     /// is described.
     pub fn name(&self, name: &str) -> Result<Report, Error> {
         crate::segment::check_name(name)?;
-        let not_found = || ErrorKind::NotFound { name: name.to_owned() };
-        let home = Home::open(false)?.ok_or_else(not_found)?;
-        self.reference(home.reference(name)?, format!("segment `{name}`"))
+        self.reference(Home::reference(name)?, format!("segment `{name}`"))
     }
 
     /// The file at this path, for what does not lie where names do: a copy, or `/proc/PID/fd/N`.
@@ -97,10 +95,8 @@ impl Inspector {
     /// Step 1.
     fn open(&self, found: BorrowedFd<'_>, what: String) -> Result<Report, Error> {
         let stat = |fd| fds::stat(fd).map_err(|e| Error::system("looking at the file to inspect", e));
-        let kind = stat(found)?.kind;
-        if kind != FileKind::Regular {
-            let found = format!("a {kind:?}").to_lowercase();
-            return Err(ErrorKind::UnsafeFile { found, expected: "a regular file" }.into());
+        if let Some(problem) = problem_of_kind(stat(found)?.kind) {
+            return Err(ErrorKind::UnsafeFile { problem }.into());
         }
         let fd = fds::reopen_to_read(found).map_err(|e| Error::system("opening the file to inspect", e))?;
         let st = stat(fd.as_fd())?;

@@ -29,6 +29,7 @@
 //! | [`ROW_LOCKS_AT`]        | rows  | write: the living member of that row                                               |
 //! | [`REPAIR_LOCKS_AT`]     | rows  | write: who repairs what the dead of that row left                                  |
 //! | [`GATE_AT`]             | 1     | read: who is attaching; write: who takes the name away because no member is left   |
+//! | [`UNLINK_AT`]           | 1     | write: who takes the name away, for whatever reason                                |
 
 use crate::error::{Error, ErrorKind};
 use crate::raw::Pad;
@@ -67,8 +68,9 @@ pub(crate) const ROW_LOCKS_AT: u64 = 1 << 62;
 /// Where the lock bytes of the right to repair begin.
 pub(crate) const REPAIR_LOCKS_AT: u64 = ROW_LOCKS_AT + (1 << 20);
 /// The lock byte between attaching and collecting.
-#[allow(dead_code)]
 pub(crate) const GATE_AT: u64 = REPAIR_LOCKS_AT + (1 << 20);
+/// The lock byte among those who take the name away.
+pub(crate) const UNLINK_AT: u64 = GATE_AT + 1;
 
 /// The fixed part of a segment's first bytes.
 #[repr(C, align(64))]
@@ -90,7 +92,9 @@ pub(crate) struct HeaderState {
     rest: Pad<24>,
 }
 
-const _: () = assert!(size_of::<HeaderState>() <= DIRECTORY_AT as usize);
+/// Bytes of the fixed part.
+pub(crate) const HEADER_BYTES: usize = size_of::<HeaderState>();
+const _: () = assert!(HEADER_BYTES <= DIRECTORY_AT as usize);
 
 crate::record! { "header", HeaderState {
     magic: u64,
@@ -123,6 +127,12 @@ pub(crate) struct Geometry {
 }
 
 impl HeaderState {
+    /// A copy of the first bytes of a file that need not be mapped.
+    pub(crate) fn from_bytes(bytes: [u8; HEADER_BYTES]) -> Self {
+        // SAFETY: a HeaderState is atomics and padding only: any bytes are valid.
+        unsafe { std::mem::transmute(bytes) }
+    }
+
     /// The boot id under which the segment was made: recorded, and believed by nobody.
     pub(crate) fn boot(&self) -> u128 {
         let [low, high] = [0, 1].map(|half| self.boot[half].load(Ordering::Relaxed));

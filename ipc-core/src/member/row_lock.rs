@@ -9,7 +9,7 @@
 //! process and outside, and does not keep a new member from using the row.
 
 use super::fork::{self, Hold};
-use crate::layout::header::{REPAIR_LOCKS_AT, ROW_LOCKS_AT};
+use crate::layout::header::{MAX_ROWS, REPAIR_LOCKS_AT, ROW_LOCKS_AT};
 use crate::sys::fds;
 use crate::sys::mapping::KeeperPage;
 use std::io;
@@ -17,7 +17,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Whether somebody else holds the lock of this row.
 pub(crate) fn is_held(segment: BorrowedFd<'_>, row: u16) -> io::Result<bool> {
-    fds::is_byte_locked(segment, ROW_LOCKS_AT + u64::from(row))
+    fds::is_any_byte_locked(segment, ROW_LOCKS_AT + u64::from(row), 1)
+}
+
+/// Whether anybody else holds the lock of any row: whether there is a member.
+pub(crate) fn is_any_held(segment: BorrowedFd<'_>) -> io::Result<bool> {
+    fds::is_any_byte_locked(segment, ROW_LOCKS_AT, u64::from(MAX_ROWS))
 }
 
 /// A description of its own, with which to try for row locks.

@@ -24,6 +24,10 @@
 //! names the process of somebody who has the latter was written by no holder, and is taken over like a dead one's: opening
 //! and using a file of arbitrary bytes never waits for oneself.
 //!
+//! A holder that is stopped, and so alive, is waited for as long as the segment's
+//! [`patience`](crate::SegmentOptions::patience) says, ten seconds; then creating is `Busy` and names it. Looking up, and using
+//! what exists, never waits for a creator.
+//!
 //! # Death at step n
 //!
 //! | dies after | the next creator finds           | and does                                     |
@@ -43,6 +47,7 @@
 //! | [dir/D2]  | step 6, bucket         | whoever follows the bucket                 |
 
 use super::Inner;
+use crate::Segment;
 use crate::error::{Corrupt, Error, ErrorKind, MemberError};
 use crate::layout::entry::{BUILDING, ENTRY_BYTES, EntryState, Kind, Parts, READY, fnv1a};
 use crate::layout::header::GRAIN;
@@ -50,7 +55,6 @@ use crate::member::fork::{self, Hold};
 use crate::raw::lock_line::Entry;
 use crate::raw::{Census, LockError, LockLine, Owner, Pad, Verdict, fork_epoch};
 use crate::shim;
-use crate::{Deadline, Segment};
 use std::alloc::Layout;
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -189,6 +193,14 @@ impl<'a> Directory<'a> {
         })
     }
 
+    /// The READY entry at this offset, if it is one of those that follow each other from the front of the space: not bytes in the
+    /// middle of somebody's data that look like an entry.
+    pub(crate) fn read_walked(&self, offset: u64) -> Result<Found, Error> {
+        let found = self.read(offset)?;
+        let walked = self.inner.walk(|walk| walk.reach(offset, |at| self.ready(at).map(|(_, parts)| parts.len)))?;
+        if walked { Ok(found) } else { Err(Corrupt { what: "offset of a directory entry", found: offset }.into()) }
+    }
+
     /// The entry that lies first in the space: the object a segment was made for.
     pub(crate) fn first(&self) -> Result<Option<Found>, Error> {
         let at = self.inner.geometry().space_at;
@@ -200,18 +212,24 @@ impl<'a> Directory<'a> {
         if CREATING.get() {
             return Err(Error::system("creating an object from within the creation of another", nix::Error::EDEADLK));
         }
+        // The threads of this process wait one after another, but all at the same time.
+        let until = self.inner.patience();
         // A forked child must find the process's lock free.
         let no_fork = fork::hold();
         let alone = fork::lock(self.inner.creating(), &no_fork);
         let line = &self.state().lock;
-        match line.acquire(&Others(segment), Entry::Recover, Deadline::NEVER) {
+        match line.acquire(&Others(segment), Entry::Recover, until) {
             Ok(_) => {
                 CREATING.set(true);
                 Ok(Held { line, epoch: fork_epoch(), _alone: alone, _no_fork: no_fork })
             }
             Err(LockError::Corrupt(corrupt)) => Err(corrupt.into()),
             Err(LockError::Member(error)) => Err(error.into()),
-            // Recover ignores marks, NEVER does not time out, and who names no thread cannot meet itself.
+            Err(LockError::Timeout) => {
+                let (pid, name) = line.holder().map_or((0, "".into()), |holder| segment.describe(holder));
+                Err(ErrorKind::Busy { doing: "creating an object in the segment", pid, name: name.into_owned() }.into())
+            }
+            // Recover ignores marks, and who names no thread cannot meet itself.
             Err(_) => Err(Error::system("locking the directory", nix::Error::EAGAIN)),
         }
     }

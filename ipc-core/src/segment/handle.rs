@@ -1,12 +1,14 @@
 //! `Segment`: the process-local handle of a mapping.
 
 use super::directory::Directory;
-use super::open;
 use super::options::SegmentOptions;
 use super::publish::{self, Capacity};
 use super::registry::{self, Key};
+use super::walk::Walk;
+use super::{collect, open};
+use crate::Deadline;
 use crate::error::{Error, ErrorKind, MemberError};
-use crate::layout::header::{DIRECTORY_AT, Geometry, HeaderState, ROWS_AT};
+use crate::layout::header::{COLLECTED, DIRECTORY_AT, Geometry, HeaderState, ROWS_AT};
 use crate::member::fork::{self, Hold};
 use crate::member::table::{self, MemberRow, Membership};
 use crate::raw::Owner;
@@ -19,6 +21,7 @@ use std::ptr::NonNull;
 use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// A mapped region that processes share, with room for many objects.
 ///
@@ -27,7 +30,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// it live as long as the segment does.
 ///
 /// An anonymous segment lives until the last process that has it is gone. A named one is a file of this user under
-/// `/dev/shm` and lives until [`Segment::unlink`]; attaching to it never brings a duty to delete it.
+/// `/dev/shm` and lives until [`Segment::unlink`], or, if it was made with
+/// [`unlink_with_last_member`](SegmentOptions::unlink_with_last_member), until its last member leaves or dies; attaching to one
+/// made without never brings a duty to delete it. One in a file at a path of yours ([`Segment::create_file`]) survives a reboot.
 ///
 /// # Process death
 /// A creator that is killed leaves nothing, or a complete segment. Members that are killed leave a row, which the next
@@ -61,7 +66,13 @@ pub(crate) struct Inner {
     keeper: Mutex<Option<KeeperPage>>,
     /// One thread of this process at a time competes for the directory's lock; locked under the fork gate only.
     creating: Mutex<()>,
+    /// Which directory entries this process has walked over; locked under the fork gate only.
+    walk: Mutex<Walk>,
+    /// How long creating waits for another process, in nanoseconds.
+    patience_ns: AtomicU64,
 }
+
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Segment {
     /// An anonymous segment with room for `bytes` of objects, their directory entries (64 bytes and the names) included.
@@ -85,7 +96,7 @@ impl Segment {
     /// # Errors
     /// [`ErrorKind::NotFound`]; [`ErrorKind::UnsafeFile`] and [`ErrorKind::Header`] for what is not a segment of this user.
     pub fn open(name: &str) -> Result<Self, Error> {
-        open::by_name(name)
+        Self::options().open(name)
     }
 
     /// Attaches to the segment of this name, or creates it; of several who try at once, one creates.
@@ -94,6 +105,9 @@ impl Segment {
     }
 
     /// Removes the name. Processes that have the segment open keep it; the memory goes with the last of them.
+    ///
+    /// # Blocking
+    /// Up to two seconds, for a process that is stopped while it removes a name; then [`ErrorKind::Busy`].
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if nothing has this name, also the second time.
@@ -166,13 +180,13 @@ impl SegmentOptions {
 
     /// See [`Segment::open_or_create`].
     pub fn open_or_create(&self, name: &str, bytes: u64) -> Result<Segment, Error> {
-        publish::open_or_create(name, || Segment::open(name), || self.create(name, bytes))
+        publish::open_or_create(name, || self.open(name), || self.create(name, bytes))
     }
 }
 
 impl Capacity {
     /// Room for objects of unknown number: a bucket per KiB.
-    fn for_many(space: u64) -> Self {
+    pub(crate) fn for_many(space: u64) -> Self {
         Self { space, buckets: u32::try_from(space / 1024).unwrap_or(u32::MAX).clamp(16, 1 << 16) }
     }
 
@@ -206,7 +220,32 @@ impl Inner {
             me: AtomicU64::new(0),
             keeper: Mutex::new(None),
             creating: Mutex::new(()),
+            walk: Mutex::new(Walk::from(geometry.space_at)),
+            patience_ns: AtomicU64::new(PATIENCE.as_nanos() as u64),
         })
+    }
+
+    /// Makes the choices that concern this process's mapping.
+    pub(crate) fn choose(&self, options: &SegmentOptions) -> Result<(), Error> {
+        if let Some(patience) = options.patience {
+            self.patience_ns.store(u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+        self.mapping.arrange(options.manner).map_err(|e| Error::system("arranging the mapping of a segment", e))
+    }
+
+    /// Works with the entries that were walked over.
+    pub(crate) fn walk<R>(&self, work: impl FnOnce(&mut Walk) -> R) -> R {
+        let no_fork = fork::hold();
+        work(&mut fork::lock(&self.walk, &no_fork))
+    }
+
+    /// Until when creating may wait that begins now.
+    pub(crate) fn patience(&self) -> Deadline {
+        Deadline::after(Duration::from_nanos(self.patience_ns.load(Ordering::Relaxed)))
+    }
+
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.mapping.sync()
     }
 
     pub(crate) fn key(&self) -> Key {
@@ -303,12 +342,23 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         registry::remove(self.key);
+        // Step 7 of `collect`, and then, without keeping others from forking, 8 and 9.
+        if self.leave() && self.geometry.flags & COLLECTED != 0 {
+            collect::after_leaving(self.own_fd(), self.name.as_deref(), self.key);
+        }
+    }
+}
+
+impl Inner {
+    /// Gives the row back; false if this process had none.
+    fn leave(&mut self) -> bool {
         let _no_fork = fork::hold();
-        if let Some(page) = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+        let page = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if page.is_some() {
             let row = Owner::from_word(*self.me.get_mut()).row();
             self.rows()[usize::from(row)].leave();
-            drop(page);
         }
+        page.is_some()
     }
 }
 

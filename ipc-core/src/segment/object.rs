@@ -2,7 +2,7 @@
 
 use super::directory::{Found, Plan};
 use super::publish::{self, Capacity};
-use super::{Segment, SegmentOptions, Ticket, name, open};
+use super::{Segment, SegmentOptions, Ticket, name};
 use crate::error::{Error, ErrorKind};
 use crate::layout::entry::{Kind, Parts};
 use std::alloc::Layout;
@@ -39,7 +39,7 @@ impl Place<'_> {
             | Self::CreateIn(segment, _)
             | Self::OpenIn(segment, _)
             | Self::OpenOrCreateIn(segment, _) => segment.members(),
-            Self::New | Self::Create(_) | Self::Open(_) | Self::OpenOrCreate(_) => options.members,
+            Self::New | Self::Create(_) | Self::Open(_) | Self::OpenOrCreate(_) => options.rows(),
         }
     }
 }
@@ -113,7 +113,7 @@ impl Object {
         let not_found = |name: &str| ErrorKind::NotFound { name: name.to_owned() };
         let (segment, found) = match place {
             Place::Open(name) => {
-                let segment = open::by_name(name)?;
+                let segment = Segment::open(name)?;
                 let first = segment.inner().directory().first()?;
                 // The object of a segment that was made for one has no name.
                 let found = first.filter(|found| found.parts.name_len == 0).ok_or_else(|| ErrorKind::WrongKind {
@@ -150,7 +150,7 @@ impl Object {
 
     /// The object whose directory entry lies at `offset`, which may come from anywhere.
     pub fn at(segment: Segment, offset: u64, kind: Kind, schema: &str) -> Result<Self, Error> {
-        let found = segment.inner().directory().read(offset)?;
+        let found = segment.inner().directory().read_walked(offset)?;
         Self::check(segment, found, kind, schema)
     }
 

@@ -5,10 +5,12 @@
 //! named: linked under its name, which fails if the name is taken.
 //!
 //! A death before 6 leaves nothing: the file has no name and goes with its last descriptor. A death after 6 leaves a complete
-//! segment. Nobody ever sees a half-built one.
+//! segment. Nobody ever sees a half-built one. A name that the dead left ([`collect`](super::collect)) is collected first. The
+//! creator is a member before the name appears.
 
+use super::collect::{self, Fate};
 use super::handle::{Inner, Segment};
-use super::home::Home;
+use super::home::{Home, PATIENCE};
 use super::options::SegmentOptions;
 use super::{name, registry};
 use crate::error::{Error, ErrorKind};
@@ -16,6 +18,7 @@ use crate::layout::header::{Geometry, HeaderState};
 use crate::sys::fds;
 use crate::sys::mapping::Mapping;
 use crate::sys::process::Identity;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -38,11 +41,12 @@ pub(crate) fn anonymous<R>(
     options: &SegmentOptions,
     fill: impl FnOnce(&Segment) -> Result<R, Error>,
 ) -> Result<R, Error> {
+    refuse_mode(options)?;
     let fd = fds::memfd(options.label.as_deref().unwrap_or("ipc"))
         .map_err(|e| Error::system("making anonymous shared memory", e))?;
     let segment = build(fd, None, capacity, options)?;
     let filled = fill(&segment)?;
-    fds::seal(segment.inner().fd()).map_err(|e| Error::system("sealing a segment", e))?;
+    fds::seal(segment.inner().fd(), options.observable).map_err(|e| Error::system("sealing a segment", e))?;
     Ok(filled)
 }
 
@@ -54,26 +58,40 @@ pub(crate) fn named<R>(
     fill: impl Fn(&Segment) -> Result<R, Error>,
 ) -> Result<R, Error> {
     name::check(name)?;
+    refuse_mode(options)?;
+    let taken = || Error::new(ErrorKind::AlreadyExists { name: name.to_owned() });
     for _ in 0..TRIES {
-        let Some(home) = Home::open(true)? else { continue };
-        if home.has(name) {
-            return Err(ErrorKind::AlreadyExists { name: name.to_owned() }.into());
+        if is_taken(name)? {
+            return Err(taken());
         }
+        let Some(home) = Home::for_new()? else { continue };
         let fd = match home.unnamed_file() {
             // The directory went with its last name after we had opened it.
-            Err(nix::Error::ENOENT) => continue,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
             other => other.map_err(|e| Error::system("making a file for a segment", e))?,
         };
         let built = build(fd, Some(name), capacity, options).and_then(|segment| Ok((fill(&segment)?, segment)));
         let (filled, segment) = built.inspect_err(|_| home.tidy())?;
         match home.link(segment.inner().fd(), name) {
-            Err(nix::Error::ENOENT) => continue,
-            Err(nix::Error::EEXIST) => return Err(ErrorKind::AlreadyExists { name: name.to_owned() }.into()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Err(taken()),
             other => other.map_err(|e| Error::system("naming a segment", e))?,
         }
         return Ok(filled);
     }
-    Err(Error::system("naming a segment, because others kept removing the directory", nix::Error::EAGAIN))
+    Err(Error::system("naming a segment, because others kept removing the directory", again()))
+}
+
+/// Whether somebody has the name, after what the dead left has been collected. A look before much memory is reserved for
+/// nothing: what counts is whether linking fails.
+fn is_taken(name: &str) -> Result<bool, Error> {
+    for home in Home::existing()? {
+        if home.has(name) {
+            // What is not a segment has the name, too.
+            return Ok(!matches!(collect::collect(&home, name, None, PATIENCE), Ok(Fate::Collected | Fate::Gone)));
+        }
+    }
+    Ok(false)
 }
 
 /// Opens what has the name, or creates it; whoever comes second opens.
@@ -83,6 +101,14 @@ pub(crate) fn open_or_create<R>(
     create: impl Fn() -> Result<R, Error>,
 ) -> Result<R, Error> {
     name::check(name)?;
+    alternate(open, create)
+}
+
+/// Opens, or creates if there is nothing; again if somebody was faster.
+pub(crate) fn alternate<R>(
+    open: impl Fn() -> Result<R, Error>,
+    create: impl Fn() -> Result<R, Error>,
+) -> Result<R, Error> {
     for _ in 0..TRIES {
         match open() {
             Err(e) if matches!(e.kind(), ErrorKind::NotFound { .. }) => {}
@@ -93,29 +119,37 @@ pub(crate) fn open_or_create<R>(
             other => return other,
         }
     }
-    Err(Error::system("opening or creating, because others kept creating and removing the name", nix::Error::EAGAIN))
+    Err(Error::system("opening or creating, because others kept creating and removing the name", again()))
 }
 
 /// Removes a name. Those who have the segment open keep it.
 pub(crate) fn unlink(name: &str) -> Result<(), Error> {
     name::check(name)?;
-    match Home::open(false)? {
-        Some(home) => home.unlink(name),
-        None => Err(ErrorKind::NotFound { name: name.to_owned() }.into()),
+    let mut removed = false;
+    for home in Home::existing()?.into_iter().filter(|home| home.has(name)) {
+        removed |= home.unlink(name)?;
+        home.tidy();
     }
+    if removed { Ok(()) } else { Err(ErrorKind::NotFound { name: name.to_owned() }.into()) }
 }
 
 /// Steps 2 to 4.
-fn build(fd: OwnedFd, name: Option<&str>, capacity: Capacity, options: &SegmentOptions) -> Result<Segment, Error> {
+pub(crate) fn build(
+    fd: OwnedFd,
+    name: Option<&str>,
+    capacity: Capacity,
+    options: &SegmentOptions,
+) -> Result<Segment, Error> {
     let id = fds::random_u128().map_err(|e| Error::system("drawing a segment id", e))?.max(1);
-    let geometry = Geometry::new(id, capacity.space, options.members, capacity.buckets, 0)?;
+    let geometry = Geometry::new(id, capacity.space, options.rows(), capacity.buckets, options.flags())?;
     reserve(&fd, geometry.total)?;
-    let mapping = Mapping::new(fd.as_fd(), geometry.total as usize, options.populate)
+    let mapping = Mapping::new(fd.as_fd(), geometry.total as usize)
         .map_err(|e| no_memory_or("mapping a segment", geometry.total, e))?;
     // SAFETY: the mapping is at least one page, aligned to a page, zeroed, and a HeaderState is atomics only.
     let header = unsafe { mapping.start().cast::<HeaderState>().as_ref() };
     geometry.write(header, &Identity::of_this_process());
     let inner = Inner::new(geometry, mapping, fd, name)?;
+    inner.choose(options)?;
     inner.directory().init();
     inner.me()?;
     let inner = Arc::new(inner);
@@ -136,9 +170,25 @@ fn reserve(fd: &OwnedFd, bytes: u64) -> Result<(), Error> {
     fds::reserve(fd.as_fd(), bytes).map_err(|e| no_memory_or("reserving shared memory", bytes, e))
 }
 
-fn no_memory_or(doing: &'static str, bytes: u64, error: std::io::Error) -> Error {
+fn no_memory_or(doing: &'static str, bytes: u64, error: io::Error) -> Error {
     match error.raw_os_error() {
         Some(libc::ENOSPC | libc::ENOMEM | libc::EFBIG | libc::EDQUOT) => ErrorKind::OutOfMemory { bytes }.into(),
         _ => Error::system(doing, error),
     }
+}
+
+fn refuse_mode(options: &SegmentOptions) -> Result<(), Error> {
+    match options.mode {
+        None | Some(0o600) => Ok(()),
+        Some(mode) => Err(ErrorKind::InvalidArgument {
+            what: "mode",
+            found: format!("{mode:04o}"),
+            expected: "0600 for anything but a file at a path",
+        }
+        .into()),
+    }
+}
+
+fn again() -> io::Error {
+    io::Error::from_raw_os_error(libc::EAGAIN)
 }

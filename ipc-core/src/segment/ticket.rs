@@ -1,10 +1,11 @@
 //! Tickets: small values from which another process attaches.
 
+use super::home::Home;
 use super::{Segment, open};
 use crate::error::{Error, ErrorKind};
 use crate::sys::fds;
 use std::fmt;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::str::FromStr;
 
 /// Says where an object is: a segment's name, or a process that has the segment open and its descriptor there.
@@ -59,36 +60,57 @@ impl Ticket {
     pub(crate) fn segment(&self) -> Result<Segment, Error> {
         match &self.source {
             Source::Name(name) => {
-                let segment = open::by_name(name).map_err(|error| match error.kind() {
-                    ErrorKind::NotFound { .. } => ErrorKind::Gone { pid: 0 }.into(),
-                    _ => error,
-                })?;
-                if segment.id() == self.id {
-                    return Ok(segment);
-                }
-                Err(ErrorKind::BadTicket { found: format!("`{name}` is another segment by now") }.into())
+                let segment = Segment::open(name).map_err(gone_if_not_found)?;
+                self.expect(segment.id())?;
+                Ok(segment)
             }
-            &Source::Descriptor { pid, fd } => self.by_descriptor(pid, fd),
+            &Source::Descriptor { pid, .. } => {
+                open::by_descriptor(self.descriptor()?, Some(self.id)).map_err(|error| match error.kind() {
+                    // The number was closed and used again for another file.
+                    ErrorKind::BadTicket { .. } | ErrorKind::Header { .. } => ErrorKind::Gone { pid }.into(),
+                    _ => error,
+                })
+            }
         }
     }
 
+    /// A descriptor of what it names, which may be anything of this user by now.
+    ///
     /// First `O_PATH`, then the type, then for real: opening a FIFO or a device that took the number would have effects.
-    fn by_descriptor(&self, pid: u32, fd: i32) -> Result<Segment, Error> {
+    pub(crate) fn descriptor(&self) -> Result<OwnedFd, Error> {
+        let (pid, fd) = match &self.source {
+            Source::Name(name) => return Ok(Home::find(name).map_err(gone_if_not_found)?.1),
+            &Source::Descriptor { pid, fd } => (pid, fd),
+        };
         let gone = || Error::new(ErrorKind::Gone { pid });
         let path = fds::open_path(format!("/proc/{pid}/fd/{fd}")).map_err(|e| match e.raw_os_error() {
             Some(libc::ENOENT | libc::ESRCH) => gone(),
+            Some(libc::EACCES | libc::EPERM) => ErrorKind::NotPermitted { pid }.into(),
             _ => Error::system("looking into the process that a ticket names", e),
         })?;
         let st = fds::stat(path.as_fd()).map_err(|e| Error::system("looking at a segment's file", e))?;
         if st.kind != fds::FileKind::Regular {
             return Err(gone());
         }
-        let fd = fds::reopen(path.as_fd()).map_err(|e| Error::system("opening a segment by its ticket", e))?;
-        open::by_descriptor(fd, Some(self.id)).map_err(|error| match error.kind() {
-            // The number was closed and used again for another file.
-            ErrorKind::BadTicket { .. } | ErrorKind::Header { .. } => gone(),
-            _ => error,
-        })
+        fds::reopen(path.as_fd()).map_err(|e| Error::system("opening a segment by its ticket", e))
+    }
+
+    /// Insists that this is the segment it names.
+    pub(crate) fn expect(&self, found: u128) -> Result<(), Error> {
+        match &self.source {
+            _ if found == self.id => Ok(()),
+            Source::Name(name) => {
+                Err(ErrorKind::BadTicket { found: format!("`{name}` is another segment by now") }.into())
+            }
+            &Source::Descriptor { pid, .. } => Err(ErrorKind::Gone { pid }.into()),
+        }
+    }
+}
+
+fn gone_if_not_found(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound { .. } => ErrorKind::Gone { pid: 0 }.into(),
+        _ => error,
     }
 }
 

@@ -6,6 +6,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 
 /// What `fstat` says, reduced to what attaching checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,29 +50,72 @@ pub(crate) fn memfd(label: &str) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// `fcntl(F_ADD_SEALS)`: the size is final, and so are the seals.
-pub(crate) fn seal(fd: BorrowedFd<'_>) -> io::Result<()> {
-    let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
-    fcntl::fcntl(fd, FcntlArg::F_ADD_SEALS(seals))?;
+/// `fcntl(F_ADD_SEALS)`: the size is final, and so are the seals. With `one_writer`, nobody can map it for writing from now on.
+pub(crate) fn seal(fd: BorrowedFd<'_>, one_writer: bool) -> io::Result<()> {
+    let size = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+    let writing = if one_writer { SealFlag::F_SEAL_FUTURE_WRITE } else { SealFlag::empty() };
+    fcntl::fcntl(fd, FcntlArg::F_ADD_SEALS(size | writing))?;
     Ok(())
 }
 
+/// Whether nobody can map this memory for writing any more.
+pub(crate) fn is_sealed_for_writing(fd: BorrowedFd<'_>) -> bool {
+    seals(fd).contains(SealFlag::F_SEAL_FUTURE_WRITE)
+}
+
+fn seals(fd: BorrowedFd<'_>) -> SealFlag {
+    fcntl::fcntl(fd, FcntlArg::F_GET_SEALS).map_or(SealFlag::empty(), SealFlag::from_bits_truncate)
+}
+
 /// `fallocate(2)`: sets the size and reserves every byte, so that no access can fail later. `ENOSPC` when there is no room.
+///
+/// A file system that cannot reserve gets the bytes written, as `posix_fallocate(3)` does.
 pub(crate) fn reserve(fd: BorrowedFd<'_>, bytes: u64) -> io::Result<()> {
     let len = i64::try_from(bytes).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
     loop {
         match fcntl::fallocate(fd, FallocateFlags::empty(), 0, len) {
             Err(nix::Error::EINTR) => {}
+            Err(nix::Error::EOPNOTSUPP) => return write_zeros(fd, bytes),
             other => return Ok(other?),
         }
     }
 }
 
+/// Of an empty file that nobody else has.
+fn write_zeros(fd: BorrowedFd<'_>, bytes: u64) -> io::Result<()> {
+    let file = std::fs::File::from(fd.try_clone_to_owned()?);
+    let zeros = vec![0; bytes.min(1 << 20) as usize];
+    let mut at = 0;
+    while at < bytes {
+        let len = (bytes - at).min(zeros.len() as u64);
+        file.write_all_at(&zeros[..len as usize], at)?;
+        at += len;
+    }
+    Ok(())
+}
+
+/// The first bytes of a file, copied.
+pub(crate) fn first_bytes<const N: usize>(fd: BorrowedFd<'_>) -> io::Result<[u8; N]> {
+    let file = std::fs::File::from(fd.try_clone_to_owned()?);
+    let mut bytes = [0; N];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
+/// `fsync(2)`.
+pub(crate) fn sync(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::fs::fsync(fd)?)
+}
+
+/// `geteuid(2)`.
+pub(crate) fn user() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
 /// Whether an anonymous file could be cut short by whoever has it: it is memory, and lacks the seals.
 pub(crate) fn is_unsealed_memory(fd: BorrowedFd<'_>) -> bool {
     let needed = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW;
-    let seals = fcntl::fcntl(fd, FcntlArg::F_GET_SEALS).map_or(SealFlag::empty(), SealFlag::from_bits_truncate);
-    is_memory(fd) && !seals.contains(needed)
+    is_memory(fd) && !seals(fd).contains(needed)
 }
 
 /// Whether a file is anonymous memory.
@@ -100,7 +144,7 @@ pub(crate) fn stat(fd: BorrowedFd<'_>) -> io::Result<Stat> {
     Ok(reduce(&fstat(fd)?))
 }
 
-fn reduce(st: &FileStat) -> Stat {
+pub(super) fn reduce(st: &FileStat) -> Stat {
     let kind = match SFlag::from_bits_truncate(st.st_mode & SFlag::S_IFMT.bits()) {
         SFlag::S_IFREG => FileKind::Regular,
         SFlag::S_IFDIR => FileKind::Directory,
@@ -138,26 +182,41 @@ pub(crate) fn reopen_to_read(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 
 /// Takes the write lock on one byte for the open file description, if nobody else holds it.
 pub(crate) fn try_lock_byte(fd: BorrowedFd<'_>, at: u64) -> io::Result<bool> {
-    match fcntl::fcntl(fd, FcntlArg::F_OFD_SETLK(&write_lock(at))) {
+    try_lock(fd, &lock(libc::F_WRLCK, at, 1))
+}
+
+/// Takes the read lock on one byte for the open file description, if nobody else holds the write lock.
+pub(crate) fn try_share_byte(fd: BorrowedFd<'_>, at: u64) -> io::Result<bool> {
+    try_lock(fd, &lock(libc::F_RDLCK, at, 1))
+}
+
+/// Gives either back.
+pub(crate) fn unlock_byte(fd: BorrowedFd<'_>, at: u64) {
+    // Cannot fail for a lock that is there, and does nothing for one that is not.
+    let _ = try_lock(fd, &lock(libc::F_UNLCK, at, 1));
+}
+
+/// Whether an open file description other than `fd`'s holds a lock on any of these bytes.
+pub(crate) fn is_any_byte_locked(fd: BorrowedFd<'_>, at: u64, bytes: u64) -> io::Result<bool> {
+    let mut asked = lock(libc::F_WRLCK, at, bytes);
+    fcntl::fcntl(fd, FcntlArg::F_OFD_GETLK(&mut asked))?;
+    Ok(asked.l_type != libc::F_UNLCK as libc::c_short)
+}
+
+fn try_lock(fd: BorrowedFd<'_>, lock: &libc::flock) -> io::Result<bool> {
+    match fcntl::fcntl(fd, FcntlArg::F_OFD_SETLK(lock)) {
         Ok(_) => Ok(true),
         Err(nix::Error::EAGAIN | nix::Error::EACCES) => Ok(false),
         Err(e) => Err(e.into()),
     }
 }
 
-/// Whether an open file description other than `fd`'s holds the lock on this byte.
-pub(crate) fn is_byte_locked(fd: BorrowedFd<'_>, at: u64) -> io::Result<bool> {
-    let mut lock = write_lock(at);
-    fcntl::fcntl(fd, FcntlArg::F_OFD_GETLK(&mut lock))?;
-    Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
-}
-
-fn write_lock(at: u64) -> libc::flock {
+fn lock(kind: libc::c_int, at: u64, bytes: u64) -> libc::flock {
     libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
+        l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
         l_start: at as libc::off_t,
-        l_len: 1,
+        l_len: bytes as libc::off_t,
         l_pid: 0,
     }
 }

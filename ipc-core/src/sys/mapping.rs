@@ -1,6 +1,6 @@
 //! `mmap(2)`: the mapping of a segment, and the page that keeps a row lock alive.
 
-use memmap2::{MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapOptions, MmapRaw};
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
 use std::ffi::c_void;
 use std::io;
@@ -8,21 +8,64 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 
-/// A shared, writable mapping. Other processes write to it at any time, so it is never lent out as a slice.
+/// A shared mapping. Other processes write to it at any time, so it is never lent out as a slice.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     raw: MmapRaw,
 }
 
+/// How this process wants its mapping; none of it concerns others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// Every page is touched now.
+    pub populate: bool,
+    /// Large pages where the system gives them.
+    pub huge_pages: bool,
+    /// Never paged out.
+    pub locked: bool,
+    /// Left out of core dumps.
+    pub not_dumped: bool,
+}
+
 impl Mapping {
-    /// Maps the first `len` bytes of `fd`; `populate` touches every page now.
-    pub(crate) fn new(fd: BorrowedFd<'_>, len: usize, populate: bool) -> io::Result<Self> {
-        let mut options = MmapOptions::new();
-        options.len(len);
-        if populate {
-            options.populate();
+    /// Maps the first `len` bytes of `fd` for reading and writing.
+    pub(crate) fn new(fd: BorrowedFd<'_>, len: usize) -> io::Result<Self> {
+        Ok(Self { raw: MmapOptions::new().len(len).map_raw(fd.as_raw_fd())? })
+    }
+
+    /// Maps the first `len` bytes of `fd` for reading: a store is a SIGSEGV.
+    pub(crate) fn read_only(fd: BorrowedFd<'_>, len: usize) -> io::Result<Self> {
+        Ok(Self { raw: MmapOptions::new().len(len).map_raw_read_only(fd.as_raw_fd())? })
+    }
+
+    /// `madvise(2)`, `mlock(2)`: large pages first, so that touching the pages makes large ones.
+    pub(crate) fn arrange(&self, manner: Manner) -> io::Result<()> {
+        if manner.not_dumped {
+            self.raw.advise(Advice::DontDump)?;
         }
-        Ok(Self { raw: options.map_raw(fd.as_raw_fd())? })
+        if manner.huge_pages {
+            self.ask_for_huge_pages();
+        }
+        if manner.populate {
+            self.raw.advise(Advice::PopulateWrite)?;
+        }
+        if manner.locked {
+            self.raw.lock()?;
+        }
+        Ok(())
+    }
+
+    /// Both are requests: a kernel without large pages for this kind of file refuses, and small ones do the same.
+    fn ask_for_huge_pages(&self) {
+        const MADV_COLLAPSE: libc::c_int = 25;
+        let _ = self.raw.advise(Advice::HugePage);
+        // SAFETY: the range is ours; collapsing changes which pages hold the bytes, not the bytes.
+        let _ = unsafe { libc::madvise(self.raw.as_mut_ptr().cast(), self.raw.len(), MADV_COLLAPSE) };
+    }
+
+    /// `msync(2)`: what is in memory is on the disk.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.raw.flush()
     }
 
     /// Its first byte, aligned to a page.

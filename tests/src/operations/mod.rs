@@ -11,12 +11,14 @@
 //! | directory | objects in a segment: create, open, attach                    |
 //! | segment   | segments: create, open, unlink, attach, leave                 |
 //! | shared    | shared structs: create, open, attach, handles of fields      |
+//! | lifetime  | names that go with their last member; segments in files       |
 //! | queue     | queues and their endpoints                                    |
 
 mod array;
 mod controls;
 mod directory;
 mod ledger;
+mod lifetime;
 mod lock;
 mod lock_all;
 mod locked;
@@ -46,6 +48,7 @@ pub fn all() -> Registry {
     directory::register(&mut registry);
     segment::register(&mut registry);
     shared::register(&mut registry);
+    lifetime::register(&mut registry);
     queue::register(&mut registry);
     registry
 }

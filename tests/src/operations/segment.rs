@@ -51,7 +51,7 @@ pub fn register(registry: &mut Registry) {
     );
 }
 
-const SPACE: u64 = 4096;
+pub(super) const SPACE: u64 = 4096;
 
 /// A name, which leads to nothing, to a segment, or (for `Value::create`) to a segment with one value.
 struct Named {
@@ -105,14 +105,14 @@ impl Named {
 }
 
 /// A file of this program beside the one with this name.
-fn others(name: &str) -> Option<String> {
+pub(super) fn others(name: &str) -> Option<String> {
     let names = std::fs::read_dir(home()).ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
     let tracer = name.split_inclusive('-').take(2).collect::<String>();
     names.filter(|other| other.starts_with(&tracer) || other.starts_with(&prefix())).find(|other| other != name)
 }
 
 /// Whoever opens it can place an object in it, and use it.
-fn usable(segment: &Segment) -> Result<(), Violation> {
+pub(super) fn usable(segment: &Segment) -> Result<(), Violation> {
     let broken = |error: &dyn std::fmt::Display| Violation::broken(error.to_string());
     let value = Value::new_in(segment, 5u64).map_err(|error| broken(&error))?;
     value.update(|n| *n += 1).map_err(|error| broken(&error))?;
