@@ -157,7 +157,7 @@ impl Object {
     /// The object whose directory entry lies at `offset`, which may come from anywhere, and what it holds, for a look at a part
     /// of it; nothing else is known of it.
     pub(crate) fn any_at(segment: Segment, offset: u64) -> Result<(Self, Kind, String), Error> {
-        let mut found = segment.inner().directory().read(offset)?;
+        let mut found = segment.inner().directory().read_walked(offset)?;
         let (kind, schema) = (found.kind, std::mem::take(&mut found.schema));
         Ok((Self::of(segment, found), kind, schema))
     }
