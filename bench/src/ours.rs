@@ -1,7 +1,7 @@
 //! Our types behind the verbs of their rivals.
 
 use crate::rivals::{Mutual, ReadersWriter};
-use ipc_sync::{Lock, RwLock};
+use ipc_sync::{AnonymousSemaphore, Lock, RwLock, Semaphore};
 use std::io;
 
 impl Mutual for Lock<()> {
@@ -16,6 +16,38 @@ impl Mutual for Lock<()> {
     fn exclusively<R>(&self, section: impl FnOnce() -> R) -> Option<R> {
         let _held = self.lock().ok()?;
         Some(section())
+    }
+}
+
+impl Mutual for Semaphore {
+    const NAME: &'static str = "ipc_sync::Semaphore";
+    const CROSSES_PROCESSES: bool = true;
+
+    fn create() -> io::Result<Self> {
+        Self::new(1, 1).map_err(io::Error::other)
+    }
+
+    #[inline]
+    fn exclusively<R>(&self, section: impl FnOnce() -> R) -> Option<R> {
+        let _permit = self.acquire().ok()?;
+        Some(section())
+    }
+}
+
+impl Mutual for AnonymousSemaphore {
+    const NAME: &'static str = "ipc_sync::AnonymousSemaphore";
+    const CROSSES_PROCESSES: bool = true;
+
+    fn create() -> io::Result<Self> {
+        Self::new(1).map_err(io::Error::other)
+    }
+
+    #[inline]
+    fn exclusively<R>(&self, section: impl FnOnce() -> R) -> Option<R> {
+        self.acquire().ok()?;
+        let done = section();
+        self.release().ok()?;
+        Some(done)
     }
 }
 

@@ -1,9 +1,15 @@
 //! Synchronisation between processes that survives `kill -9` of whoever uses it.
 //!
 //! ```
-//! use ipc_sync::Lock;
+//! use ipc_sync::{Lock, Semaphore};
+//!
 //! let account = Lock::new(100i64)?;
 //! *account.lock()? -= 30;
+//!
+//! let slots = Semaphore::new(4, 4)?;                  // at most four at a time
+//! let slot = slots.acquire()?;                        // killed here, its permit comes back
+//! assert_eq!(slots.available(), 3);
+//! # drop(slot);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -17,6 +23,9 @@
 //! | data read by several at once, for longer than a copy takes | [`RwLock`] | 704 bytes |
 //! | to look first and then perhaps write | [`RwLock::upgradable`] | – |
 //! | several locks at once | [`lock_all`] | – |
+//! | at most n at a time | [`Semaphore`]; [`BoundedSemaphore`] where n is all there ever is | 256 bytes and 8 for each |
+//! | a count that others release: hand-over, a signal handler | [`AnonymousSemaphore`], [`BinarySemaphore`] | 128 bytes |
+//! | to wait until something has happened | [`Event`] | 128 bytes |
 //! | items that go from one to another | `ipc_queue` | – |
 //!
 //! Every one of them can be anonymous (`Lock::new(..)`), have a name (`Lock::create("name", ..)`, `Lock::open("name")`), lie with
@@ -30,6 +39,8 @@
 //! | whoever holds a lock and has not written | nothing: the next one takes over, within 100 ms |
 //! | whoever holds a lock and has begun to write | [`LockError::Inconsistent`] with pid and name, until `recover` has succeeded |
 //! | a reader, or an upgradable holder | nothing; a writer goes on within 100 ms |
+//! | whoever holds a [`Permit`] | it is free again, within 100 ms; not so what an [`AnonymousSemaphore`] gave: nobody knows whose it was |
+//! | whoever sets an [`Event`] or releases | all of it, or nothing |
 //! | whoever waits | nothing |
 //!
 //! A process that is *stopped* keeps what it holds: nothing is ever concluded from time. [`Lock::holder`] tells who holds a lock,
@@ -42,6 +53,9 @@
 //! | `Lock` | [`Lock`] | holds data; a guard unlocks, in its own thread; locking again is an error, not a hang |
 //! | `RLock` | [`RLock`] | holds data, copied in and out; others see a depth of 0 |
 //! | – | [`RwLock`] | – |
+//! | `Semaphore` | [`Semaphore`] | a permit is released by dropping it, and has a maximum; released by anybody: [`AnonymousSemaphore`] |
+//! | `BoundedSemaphore` | [`BoundedSemaphore`] | the bound is exact |
+//! | `Event` | [`Event`] | `set(); clear()` leaves nobody behind; resets itself, if so made |
 //! | `with a, b:` | [`lock_all`] | in an order that cannot deadlock |
 //! | `acquire(block=False)` | `try_lock()` | `Err(WouldBlock)`, or `Err(Inconsistent)` |
 //! | `acquire(timeout=t)` | `lock_timeout(t)` | `Err(Timeout)`; on the monotonic clock |
@@ -64,6 +78,16 @@
 //! Nor does it tell who died, whether the data was touched at all, or how long it has been waited for; its time-outs follow the
 //! wall clock; and in two PID namespaces it takes two processes for one.
 
+#[cfg(ipc_loom)]
+pub mod count;
+#[cfg(not(ipc_loom))]
+mod count;
+#[cfg(ipc_loom)]
+pub mod event;
+#[cfg(not(ipc_loom))]
+mod event;
+#[cfg(not(ipc_loom))]
+pub mod inspect;
 #[cfg(not(ipc_loom))]
 mod lock;
 #[cfg(not(ipc_loom))]
@@ -74,7 +98,17 @@ mod rlock;
 mod rwlock;
 #[cfg(ipc_loom)]
 pub mod rwlock;
+#[cfg(ipc_loom)]
+pub mod semaphore;
+#[cfg(not(ipc_loom))]
+mod semaphore;
 
+#[cfg(not(ipc_loom))]
+pub use count::{
+    AnonymousSemaphore, AnonymousSemaphoreState, BinarySemaphore, BinarySemaphoreState, CountError, ReleaseError,
+};
+#[cfg(not(ipc_loom))]
+pub use event::{Event, EventError, EventState, Reset};
 #[doc(hidden)]
 pub use ipc_core::__private;
 pub use ipc_core::__private::plain_via_sync as plain;
@@ -96,3 +130,8 @@ pub use lock_all::{LockAllError, LockSet, lock_all, lock_all_deadline, lock_all_
 pub use rlock::{RLock, RLockGuard, RLockState};
 #[cfg(not(ipc_loom))]
 pub use rwlock::{ReadGuard, RwLock, RwLockState, UpgradableGuard, WriteGuard};
+#[cfg(not(ipc_loom))]
+pub use semaphore::{
+    AcquireError, AddError, BoundedSemaphore, BoundedSemaphoreHead, BoundedSemaphoreState, MAX_PERMITS, Permit,
+    Permits, Semaphore, SemaphoreHead, SemaphoreInit, SemaphoreState,
+};

@@ -9,7 +9,7 @@ use crate::rivals::raw_sync::RawSync;
 use crate::rivals::{Mutual, python};
 use crate::rounds::{Contender, compare};
 use ipc_core::{AtomicValue, Value};
-use ipc_sync::Lock;
+use ipc_sync::{AnonymousSemaphore, Lock, Semaphore};
 use std::hint::black_box;
 use std::io;
 use std::sync::Mutex;
@@ -261,13 +261,20 @@ fn atomic_add(plan: &Plan) -> io::Result<Vec<Row>> {
     Ok(compare(SCENARIO, &nanoseconds("AtomicValue: fetch_add", Some(target)), plan.rounds, &mut contenders))
 }
 
-/// Its place is kept: ours is not in ipc-sync yet.
+/// One permit; and, beside it, the count without owners.
 fn semaphore(plan: &Plan) -> io::Result<Vec<Row>> {
-    let mut contenders = [
-        Contender::absent(Role::Ours, "ipc_sync::Semaphore", "not in ipc-sync yet"),
-        bare::<PosixSem>(Role::Rival, plan)?,
-        script(plan, "CPython Semaphore", "semaphore"),
-    ];
-    let target = Target::against(&[("POSIX sem", 1.0)]);
-    Ok(compare(SCENARIO, &nanoseconds("Semaphore: acquire + release", Some(target)), plan.rounds, &mut contenders))
+    let rivals = || -> io::Result<_> {
+        Ok([bare::<PosixSem>(Role::Rival, plan)?, script(plan, "CPython Semaphore", "semaphore"), floor(plan)])
+    };
+    let mut rows = Vec::new();
+    for (name, ours) in [
+        ("Semaphore: acquire + release", bare::<Semaphore>(Role::Ours, plan)?),
+        ("AnonymousSemaphore: acquire + release", bare::<AnonymousSemaphore>(Role::Ours, plan)?),
+    ] {
+        let mut contenders = Vec::from([ours]);
+        contenders.extend(rivals()?);
+        let target = Target::against(&[("POSIX sem", 1.0)]);
+        rows.extend(compare(SCENARIO, &nanoseconds(name, Some(target)), plan.rounds, &mut contenders));
+    }
+    Ok(rows)
 }

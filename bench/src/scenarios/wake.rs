@@ -1,4 +1,5 @@
-//! `wake`: two processes that sleep in turn; one round trip is two wakes. Nobody spins.
+//! `wake`: two processes that sleep in turn; one round trip is two wakes. Only ours that are whole types spin before they sleep,
+//! as they do in use.
 
 use crate::peers::{Peer, stay_on};
 use crate::plan::Plan;
@@ -9,6 +10,7 @@ use crate::rounds::{Contender, Turn, compare};
 use crate::shared::Shared;
 use ipc_core::Deadline;
 use ipc_core::raw::{Pause, WaitWord};
+use ipc_sync::{Event, Reset};
 use std::io;
 use std::ptr;
 use std::sync::atomic::AtomicU32;
@@ -30,8 +32,8 @@ pub fn run(plan: &Plan) -> io::Result<Vec<Row>> {
         let absent = |name| Contender::absent(Role::Ours, name, "not in ipc-sync yet");
         for (name, ours) in [
             (word, trip::<Words>(Role::Ours, plan, cpus)),
-            // Their places are kept: implement `Turns` for them.
-            (event, absent("ipc_sync::Event")),
+            (event, trip::<TwoEvents>(Role::Ours, plan, cpus)),
+            // Its place is kept: implement `Turns` for it.
             (condition, absent("ipc_sync::Condition")),
         ] {
             let mut contenders = Vec::from([ours]);
@@ -127,6 +129,27 @@ impl Turns for TwoSems {
 
     fn wait(&self, turn: u32) {
         self.0[turn as usize % 2].wait();
+    }
+}
+
+/// One automatic event for each of the two.
+struct TwoEvents([Event; 2]);
+
+impl Turns for TwoEvents {
+    const NAME: &'static str = "ipc_sync::Event";
+
+    fn create() -> io::Result<Self> {
+        let event = || Event::new(Reset::Auto).map_err(io::Error::other);
+        Ok(Self([event()?, event()?]))
+    }
+
+    fn pass(&self, turn: u32) {
+        self.0[turn as usize % 2].set();
+    }
+
+    fn wait(&self, turn: u32) {
+        // A damaged event shows as a wrong result.
+        let _ = self.0[turn as usize % 2].wait();
     }
 }
 

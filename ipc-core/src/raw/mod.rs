@@ -9,6 +9,7 @@
 //! | [`LockLine`], [`RawLock`], [`Guard`] | the crash-aware lock word, with data, with the guard |
 //! | [`Holder`] | who holds a lock line, for people |
 //! | [`WaitWord`], [`Waiters`], [`Pause`], [`Backoff`] | sleeping until something may have changed |
+//! | [`Waitable`] | what a `select` asks of what it waits for |
 //! | [`met_for_long`] | when a verb that does not wait asks for a verdict |
 //! | [`fork_epoch`] | how a handle notices that it was inherited by `fork` |
 
@@ -28,6 +29,7 @@ mod poller;
 #[cfg(not(ipc_loom))]
 mod state;
 mod wait_word;
+mod waitable;
 mod waiters;
 
 #[cfg(not(ipc_loom))]
@@ -53,4 +55,5 @@ pub use poller::met_for_long;
 #[cfg(not(ipc_loom))]
 pub use state::{Fixed, Shareable, State, View};
 pub use wait_word::{Pause, RECHECK_FIRST, RECHECK_MOST, Slept, WaitWord};
+pub use waitable::Waitable;
 pub use waiters::{Registration, Waiters};

@@ -8,6 +8,9 @@
 //! | locked    | what Value, Array, Lock, RLock and RwLock have in common      |
 //! | value, array, lock, rlock, rwlock | the rest of each                      |
 //! | lock_all  | several locks at once                                         |
+//! | semaphore | Semaphore and BoundedSemaphore                                |
+//! | count     | AnonymousSemaphore and BinarySemaphore                        |
+//! | event     | Event                                                         |
 //! | directory | objects in a segment: create, open, attach                    |
 //! | segment   | segments: create, open, unlink, attach, leave                 |
 //! | shared    | shared structs: create, open, attach, handles of fields      |
@@ -16,7 +19,9 @@
 
 mod array;
 mod controls;
+mod count;
 mod directory;
+mod event;
 mod ledger;
 mod lifetime;
 mod lock;
@@ -26,10 +31,12 @@ mod queue;
 mod rlock;
 mod rwlock;
 mod segment;
+mod semaphore;
 mod shared;
 mod value;
 mod wait_word;
 
+use crate::child::Child;
 use crate::registry::Registry;
 
 /// Every registered operation of the workspace.
@@ -45,10 +52,22 @@ pub fn all() -> Registry {
     rlock::register(&mut registry);
     rwlock::register(&mut registry);
     lock_all::register(&mut registry);
+    semaphore::register(&mut registry);
+    count::register(&mut registry);
+    event::register(&mut registry);
     directory::register(&mut registry);
     segment::register(&mut registry);
     shared::register(&mut registry);
     lifetime::register(&mut registry);
     queue::register(&mut registry);
     registry
+}
+
+/// The child of somebody else: its memory is all one can look at.
+fn wait_until_gone(sleeper: &Child) {
+    let stat = format!("/proc/{}/stat", sleeper.pid());
+    let running = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z"));
+    while running() {
+        std::thread::yield_now();
+    }
 }

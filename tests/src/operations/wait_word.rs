@@ -1,5 +1,6 @@
 //! `raw::WaitWord`: whoever dies, a sleeper gets on, and the count of sleepers comes back to zero after a purge.
 
+use super::wait_until_gone;
 use crate::child::Child;
 use crate::page::Page;
 use crate::registry::{Object, Registry};
@@ -82,14 +83,5 @@ impl Scene {
             0 => Ok(outcome.into()),
             n => Err(Violation::leaked(format!("{n} sleepers are counted after a purge"))),
         }
-    }
-}
-
-/// The child of somebody else: its memory is all one can look at.
-fn wait_until_gone(sleeper: &Child) {
-    let stat = format!("/proc/{}/stat", sleeper.pid());
-    let running = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z"));
-    while running() {
-        std::thread::yield_now();
     }
 }

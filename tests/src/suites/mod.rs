@@ -1,7 +1,10 @@
 //! Conformance suites: what every type of a family must do, in every placement. Ids are those of SEMANTICS.
 
+pub mod count;
+pub mod event;
 pub mod locked;
 pub mod queue;
 pub mod rlock;
 pub mod rwlock;
+pub mod semaphore;
 pub mod shared;
