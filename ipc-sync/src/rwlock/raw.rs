@@ -3,7 +3,7 @@
 use super::state::{FREE, OPEN, closed_by, closer, holds, home, is_held_by, one, one_less, one_more, reader, spread};
 use ipc_core::raw::lock_line::{Acquired, Entry};
 use ipc_core::raw::{
-    Backoff, Census, LockError, LockLine, Owner, Pause, Slept, Verdict, WaitWord, Waiters, met_for_long,
+    Backoff, Census, LockError, LockLine, Owner, Pad, Pause, Slept, Verdict, WaitWord, Waiters, met_for_long,
 };
 use ipc_core::shim::{self, AtomicU64, Futex64, Ordering};
 use ipc_core::{Corrupt, Deadline};
@@ -28,6 +28,8 @@ const _: () = assert!(size_of::<RwLine>() == 704);
 struct Gate {
     word: Futex64,
     waiters: Waiters,
+    /// Said, so that every byte of the line is somebody's.
+    rest: Pad<52>,
 }
 
 /// A read hold.
@@ -48,7 +50,7 @@ impl<const N: usize> RwLine<N> {
     pub fn new() -> Self {
         Self {
             line: LockLine::new(),
-            gate: Gate { word: Futex64::new(OPEN), waiters: Waiters::new() },
+            gate: Gate { word: Futex64::new(OPEN), waiters: Waiters::new(), rest: Pad::new() },
             drained: WaitWord::new(),
             entries: std::array::from_fn(|_| AtomicU64::new(FREE)),
         }
