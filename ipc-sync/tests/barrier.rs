@@ -123,31 +123,43 @@ fn abort_and_reset() {
     }
 }
 
-/// BA11: an action that panics breaks it; the party gets its panic.
+/// BA11: an action that panics breaks it; the party that ran it gets its panic.
 #[test]
 fn an_action_that_panics_breaks_it() {
     let barrier = Barrier::new(2).unwrap();
-    std::thread::scope(|s| {
-        let waiter = s.spawn(|| barrier.wait());
-        until_waiting(&barrier, 1);
-        let panicked =
-            catch_unwind(AssertUnwindSafe(|| barrier.wait_with(|| std::panic::resume_unwind(Box::new("on purpose")))));
-        assert!(panicked.is_err());
-        assert_eq!(breach(waiter.join().unwrap()), Breach::ActionPanicked);
+    let party = || {
+        catch_unwind(AssertUnwindSafe(|| {
+            breach(barrier.wait_with(|| std::panic::resume_unwind(Box::new("on purpose"))))
+        }))
+    };
+    let outcomes = std::thread::scope(|s| {
+        let other = s.spawn(party);
+        [party(), other.join().unwrap()]
     });
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_err()).count(), 1);
+    assert!(outcomes.into_iter().flatten().all(|told| told == Breach::ActionPanicked));
     barrier.reset().unwrap();
     assert_eq!(barrier.n_waiting(), 0);
 }
 
-/// A deadline holds during the action, too: a leader that does not get on is left alone.
+/// A deadline holds during the action, too: a leader that does not get on is left alone, and told.
 #[test]
 fn a_stuck_action_does_not_hold_timed_waits() {
-    let barrier = Barrier::new(2).unwrap();
+    let (barrier, told) = (Barrier::new(2).unwrap(), AtomicU32::new(0));
+    let party = || {
+        let stuck = || {
+            while told.load(SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+        };
+        let breach = breach(barrier.wait_with_timeout(stuck, SHORT));
+        told.store(1, SeqCst);
+        breach
+    };
     std::thread::scope(|s| {
-        let waiter = s.spawn(|| barrier.wait_timeout(SHORT));
-        until_waiting(&barrier, 1);
-        let leader = barrier.wait_with(|| assert_eq!(breach(waiter.join().unwrap()), Breach::TimedOut));
-        assert_eq!(breach(leader), Breach::TimedOut);
+        let other = s.spawn(party);
+        assert_eq!(party(), Breach::TimedOut);
+        assert_eq!(other.join().unwrap(), Breach::TimedOut);
     });
 }
 

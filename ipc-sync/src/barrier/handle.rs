@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// - A party that dies breaks it for the rest, waiting or between two passes: nobody waits for the dead.
 /// - [`BarrierError::Broken`] says what broke it, and who.
 /// - The action is given to [`wait_with`](Self::wait_with), since a closure cannot lie in shared memory: each party brings one,
-///   and the last to come runs its own.
+///   and the one who finds that all have come, as a rule the last, runs its own.
 /// - More parties than places take turns; a process can come in place of one that lives and does not come any more.
 ///
 /// # Process death
@@ -116,7 +116,8 @@ impl Barrier {
         self.wait_with_deadline(|| (), deadline)
     }
 
-    /// As [`wait`](Self::wait); the last to come runs its `action` when all have come and before anybody is released.
+    /// As [`wait`](Self::wait); one of the parties, as a rule the last to come, runs its `action` when all have come and before
+    /// anybody is released.
     ///
     /// # Panics
     /// If its action does, in the party that runs it; the others find the barrier broken.

@@ -9,7 +9,7 @@
 //!
 //! | offset | type     | name    | written by                                                              |
 //! |--------|----------|---------|-------------------------------------------------------------------------|
-//! | 0      | u64      | control | who breaks, resets, or is the last to come: pass, and what it waits for  |
+//! | 0      | u64      | control | who breaks, resets, or finds it full: pass, and what it waits for  |
 //! | 8      | u64      | timeout | the creator: nanoseconds that `wait` waits at most; `u64::MAX`: for ever |
 //! | 64     | WaitWord | changed | those who sleep until the control word changes                          |
 //! | 128    | WaitWord | doors   | those who sleep until a place is given back                             |
@@ -37,7 +37,7 @@
 //!
 //! Wait: **1** read the control word: FILLING k · **2** choose a place: one of our member's that is ABSENT, else a FREE one,
 //! else the ABSENT one of another that lives; none: sleep at the doors; then read the control word again: the same · **3** take it: one CAS → ARRIVED k ·
-//! **4** read the control word, **5** look at all places: all ARRIVED k: **6** one CAS FILLING k → ACTING k, place ·
+//! **4** read the control word, **5** look at all places, once, and at each re-check: all ARRIVED k: **6** one CAS FILLING k → ACTING k, place ·
 //! **7** run the action · **8** one CAS ACTING k → FILLING k+1, which releases all · **9** wake them.
 //! Otherwise **10** sleep while the control word is as in 4, at most one re-check interval; on expiry ask about those who keep us
 //! waiting (who acts; or the owners of all places that are not ARRIVED k) and about one neighbour who waits like us: so each

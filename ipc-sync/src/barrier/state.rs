@@ -128,7 +128,7 @@ impl Arrival {
         self.index
     }
 
-    /// Whether this party was the last to come and ran the action; exactly one of a pass was.
+    /// Whether this party found that all had come, and ran the action; exactly one of a pass did.
     pub fn is_leader(self) -> bool {
         self.leader
     }
@@ -277,13 +277,15 @@ impl<C: Census> Meeting<'_, C> {
     /// Steps 4 to 6 and 10 to 11: until the pass is over; the word to act under for the one who is to run the action.
     fn until_full(&self, mine: &Taken, deadline: Deadline) -> Result<Option<Pass>, Corrupt> {
         let (mut backoff, mut pause) = (Backoff::new(), Pause::new());
+        // Whoever comes last sees all; those who have looked leave it to that one, unless it died before it did.
+        let mut looks = true;
         loop {
             // 4.
             let now = self.control()?;
             match now.control {
                 _ if now.number != mine.pass => return Ok(None),
                 Control::Broken { .. } => return Ok(None),
-                Control::Filling if self.is_full(now.number)? => {
+                Control::Filling if looks && self.is_full(now.number)? => {
                     // 6. ORDERING: SeqCst, as all changes of this word.
                     let acting = now.with(Control::Acting { place: mine.at });
                     if self.change(now, acting) {
@@ -291,18 +293,18 @@ impl<C: Census> Meeting<'_, C> {
                     }
                     continue;
                 }
-                Control::Filling | Control::Acting { .. } => {}
+                Control::Filling | Control::Acting { .. } => looks = false,
             }
             if deadline != Deadline::PASSED && backoff.spin() {
                 continue;
             }
             // 10.
-            let ready = || {
-                self.control() != Ok(now) || now.control == Control::Filling && self.is_full(now.number) != Ok(false)
-            };
-            match self.head.changed.sleep(&mut pause, deadline, ready) {
+            match self.head.changed.sleep(&mut pause, deadline, || self.control() != Ok(now)) {
                 Slept::Woken => {}
-                Slept::Recheck => self.look_after(now, mine.at + 1),
+                Slept::Recheck => {
+                    self.look_after(now, mine.at + 1);
+                    looks = true;
+                }
                 // 11.
                 Slept::Deadline => self.break_from(now, Cause::TimedOut, mine.at),
             }

@@ -78,15 +78,14 @@ pub fn smoke(placement: Placement) {
     let stage = Stage::<Barrier>::new(placement);
     let peers = two_waiting(&stage, "wait");
     let mine = stage.handle.wait().unwrap();
-    assert!(mine.is_leader(), "the last to come");
-    let mut indexes = vec![mine.index()];
+    let (mut indexes, mut leaders) = (vec![mine.index()], u32::from(mine.is_leader()));
     for mut peer in peers {
         let answer = peer.hear();
-        assert_eq!(&answer[1..], " 0");
         indexes.push(answer[..1].parse().unwrap());
+        leaders += answer[2..].parse::<u32>().unwrap();
     }
     indexes.sort_unstable();
-    assert_eq!(indexes, [0, 1, 2]);
+    assert_eq!((indexes, leaders), (vec![0, 1, 2], 1));
     assert_eq!((stage.handle.n_waiting(), stage.handle.is_broken()), (0, false));
 }
 
@@ -159,10 +158,24 @@ pub fn killed_between_passes_is_broken(placement: Placement) {
 pub fn killed_acting_is_broken(placement: Placement) {
     let stage = Stage::<Barrier>::new(placement);
     let mut waiting = two_waiting(&stage, "wait");
+    // Asleep they have looked whether all have come, and will not lead.
+    waiting.iter().for_each(until_asleep);
     let mut leader = stage.peer();
     assert_eq!(leader.ask("act"), "acting");
     leader.kill();
     waiting.iter_mut().for_each(|peer| assert!(peer.hear().starts_with("PartyDied")));
+}
+
+/// Until each of its threads sleeps.
+fn until_asleep(peer: &Peer) {
+    let asleep = || {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", peer.pid()))?;
+        let stats = threads.map(|thread| std::fs::read_to_string(thread?.path().join("stat")));
+        Ok::<_, std::io::Error>(stats.into_iter().all(|stat| stat.is_ok_and(|stat| stat.contains(") S "))))
+    };
+    while !asleep().unwrap_or(false) {
+        std::thread::yield_now();
+    }
 }
 
 fn works_after_a_reset(stage: &Stage<Barrier>, mut other: Peer) {

@@ -10,3 +10,4 @@ pub mod queue;
 pub mod rlock;
 pub mod rwlock;
 pub mod semaphore;
+pub mod shared;
