@@ -34,7 +34,7 @@ pub fn inspect(bytes: &[u8]) {
 }
 
 fn inspector() -> Inspector {
-    Inspector::new().with(ipc_queue::inspect::DESCRIBERS)
+    Inspector::new().with(ipc_sync::inspect::DESCRIBERS).with(ipc_queue::inspect::DESCRIBERS)
 }
 
 fn damaged(which: u8, mut input: Input<'_>) {

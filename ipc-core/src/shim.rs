@@ -53,7 +53,7 @@ pub fn recheck(interval: std::time::Duration) -> Deadline {
 }
 
 #[cfg(ipc_loom)]
-pub use model::set_rechecks;
+pub use model::{set_interrupts, set_rechecks};
 
 /// Stands between a SeqCst read-modify-write and a SeqCst load that must not come before it.
 ///
@@ -73,6 +73,37 @@ pub fn total_order() {
 pub fn program_order() {
     #[cfg(not(ipc_loom))]
     std::sync::atomic::compiler_fence(Ordering::SeqCst);
+}
+
+/// The cheap half of a barrier that one thread executes for all: between a store and a load that must not come before it.
+///
+/// Only the compiler is held back. Whether the store is visible is the business of [`interrupt_all`], in those rare threads
+/// that have to know.
+#[inline]
+pub fn interruptible() {
+    #[cfg(not(ipc_loom))]
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    #[cfg(ipc_loom)]
+    model::interruptible();
+}
+
+/// The dear half: a full barrier in this thread, and in every thread of all processes that [`are_interrupted`] while this
+/// call lasts. Of a thread with [`interruptible`] between its store and its load, and the caller with this between its own, at
+/// least one sees the other. False if the system would not.
+pub fn interrupt_all() -> bool {
+    #[cfg(not(ipc_loom))]
+    return crate::sys::membarrier::interrupt_all();
+    #[cfg(ipc_loom)]
+    return model::interrupt_all();
+}
+
+/// Whether the threads of this process are interrupted by [`interrupt_all`].
+#[inline]
+pub fn are_interrupted() -> bool {
+    #[cfg(not(ipc_loom))]
+    return crate::sys::membarrier::is_registered();
+    #[cfg(ipc_loom)]
+    return model::are_interrupted();
 }
 
 /// A cell in shared memory whose content is guarded by a protocol.
@@ -186,13 +217,13 @@ impl Futex64 {
         return self.model.wait(|| self.word.load(Ordering::SeqCst) as u32 == expected as u32, deadline);
     }
 
-    /// Wakes up to `n` sleepers; callable from a signal handler.
+    /// Wakes up to `n` sleepers, and says how many; callable from a signal handler.
     #[inline]
-    pub fn wake(&self, n: u32) {
+    pub fn wake(&self, n: u32) -> u32 {
         #[cfg(not(ipc_loom))]
-        crate::sys::futex::wake(self.low_half(), n);
+        return crate::sys::futex::wake(self.low_half(), n);
         #[cfg(ipc_loom)]
-        self.model.wake(n);
+        return self.model.wake(n);
     }
 
     /// The half the kernel compares. It is only handed to the futex call, never accessed from here.
@@ -218,12 +249,57 @@ impl Deref for Futex64 {
 #[cfg(ipc_loom)]
 mod model {
     use super::{Deadline, Woken};
+    use loom::sync::atomic::{AtomicU32, Ordering, fence};
     use loom::sync::{Condvar, Mutex};
     use std::cell::Cell;
 
     thread_local! {
         /// The threads of a model are coroutines of one thread, and models of other threads have their own.
         static RECHECKS: Cell<bool> = const { Cell::new(false) };
+        static INTERRUPTS: Cell<bool> = const { Cell::new(true) };
+    }
+
+    loom::lazy_static! {
+        /// What callers of `interrupt_all` did before it, for those who are interrupted.
+        static ref ISSUED: AtomicU32 = AtomicU32::new(0);
+        /// What the interrupted did before, for callers of `interrupt_all`.
+        static ref SUFFERED: AtomicU32 = AtomicU32::new(0);
+    }
+
+    /// `membarrier`, as the moments at which it can strike.
+    ///
+    /// In truth the barrier strikes a thread anywhere during the call; a thread that is struck sees what the caller did before,
+    /// and the caller returns with a view of what that thread did before. Here it strikes a thread at its next
+    /// `interruptible`, and the caller does not wait for that: he is given less than in truth, never more. A SeqCst fence in
+    /// both threads would be simpler, and would give the thread a barrier also against third parties who interrupt nobody: the
+    /// very mistake that must not be hidden. So each half is one release-acquire edge in one direction: `SUFFERED` from those
+    /// who passed already to the caller, `ISSUED` from the caller to those who pass later.
+    pub(super) fn interruptible() {
+        SUFFERED.fetch_add(1, Ordering::Release);
+        ISSUED.fetch_add(0, Ordering::Acquire);
+    }
+
+    /// See [`interruptible`]; the caller's own barrier is a full one.
+    pub(super) fn interrupt_all() -> bool {
+        if are_interrupted() {
+            fence(Ordering::SeqCst);
+            ISSUED.fetch_add(1, Ordering::Release);
+            SUFFERED.fetch_add(0, Ordering::Acquire);
+            fence(Ordering::SeqCst);
+        }
+        are_interrupted()
+    }
+
+    pub(super) fn are_interrupted() -> bool {
+        INTERRUPTS.get()
+    }
+
+    /// Whether the system of this model has `membarrier`. Called at the beginning, before there are other threads.
+    pub fn set_interrupts(on: bool) {
+        INTERRUPTS.set(on);
+        // Created now, or whoever comes first would be seen by all who come later.
+        ISSUED.load(Ordering::Relaxed);
+        SUFFERED.load(Ordering::Relaxed);
     }
 
     /// Whether sleepers of this model wake up by themselves. Off, a lost wake is a deadlock that the checker reports; on, a
@@ -237,7 +313,8 @@ mod model {
     }
 
     pub struct Sleepers {
-        gate: Mutex<()>,
+        /// How many are asleep.
+        gate: Mutex<u32>,
         woken: Condvar,
     }
 
@@ -249,11 +326,11 @@ mod model {
 
     impl Sleepers {
         pub fn new() -> Self {
-            Self { gate: Mutex::new(()), woken: Condvar::new() }
+            Self { gate: Mutex::new(0), woken: Condvar::new() }
         }
 
         pub fn wait(&self, unchanged: impl Fn() -> bool, deadline: Deadline) -> Woken {
-            let gate = self.gate.lock().unwrap();
+            let mut gate = self.gate.lock().unwrap();
             if !unchanged() {
                 return Woken::Maybe;
             }
@@ -262,13 +339,17 @@ mod model {
                 loom::thread::yield_now();
                 return Woken::TimedOut;
             }
+            *gate += 1;
             drop(self.woken.wait(gate).unwrap());
             Woken::Maybe
         }
 
-        pub fn wake(&self, n: u32) {
-            let _gate = self.gate.lock().unwrap();
-            if n == 1 { self.woken.notify_one() } else { self.woken.notify_all() }
+        pub fn wake(&self, n: u32) -> u32 {
+            let mut gate = self.gate.lock().unwrap();
+            let woken = n.min(*gate);
+            *gate -= woken;
+            (0..woken).for_each(|_| self.woken.notify_one());
+            woken
         }
     }
 }

@@ -13,10 +13,16 @@ use std::borrow::Cow;
 
 /// Explores `model` completely, up to a bound on preemptions where the space would be too large.
 fn explore(preemptions: usize, rechecks: bool, model: impl Fn() + Sync + Send + 'static) {
+    explore_where(true, preemptions, rechecks, model);
+}
+
+/// The same on a system that can interrupt all threads, or cannot.
+fn explore_where(interrupts: bool, preemptions: usize, rechecks: bool, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
     builder.check(move || {
         shim::set_rechecks(rechecks);
+        shim::set_interrupts(interrupts);
         model();
     });
 }
@@ -165,7 +171,8 @@ fn a_purge_wakes_whom_it_forgets() {
     });
 }
 
-/// [lock/L1], [lock/L2]: mutual exclusion, the data follows the lock, and no sleeper is left behind.
+/// [lock/L1], [lock/L2], [lock/L6]: mutual exclusion, the data follows the lock, and no sleeper is left behind, whether it
+/// meets an unlock by a store or by an exchange.
 #[test]
 fn two_lockers_exclude_each_other_and_both_get_it() {
     explore(3, false, || {
@@ -195,6 +202,36 @@ fn three_lockers_and_no_lost_wake() {
             other.join().unwrap();
         }
         assert_eq!(cell.read(&Town::none_dead(3)), 3);
+    });
+}
+
+/// [lock/L5], [lock/L6]: crowded, quiet, and crowded again; a quiet unlock that is on its way meets a crowd of its own.
+#[test]
+fn a_lock_that_calms_down_loses_no_wake() {
+    explore(2, false, || {
+        let cell = Cell::new();
+        let other = {
+            let cell = cell.clone();
+            thread::spawn(move || (0..2).for_each(|_| assert!(!cell.add(&Town::none_dead(1), Entry::Lock).unwrap())))
+        };
+        (0..2).for_each(|_| assert!(!cell.add(&Town::none_dead(2), Entry::Lock).unwrap()));
+        other.join().unwrap();
+        assert_eq!(cell.read(&Town::none_dead(2)), 4);
+    });
+}
+
+/// [lock/L2] alone.
+#[test]
+fn where_nobody_can_be_interrupted_everybody_exchanges() {
+    explore_where(false, 3, false, || {
+        let cell = Cell::new();
+        let other = {
+            let cell = cell.clone();
+            thread::spawn(move || cell.add(&Town::none_dead(1), Entry::Lock).unwrap())
+        };
+        cell.add(&Town::none_dead(2), Entry::Lock).unwrap();
+        other.join().unwrap();
+        assert_eq!(cell.read(&Town::none_dead(2)), 2);
     });
 }
 

@@ -64,6 +64,8 @@ pub struct LockState<T: Plain = ()> {
     data: PlainCell<T>,
 }
 
+ipc_core::record! { "lock of a u64", LockState<u64> { line: LockLine, data: u64, .. } }
+
 // SAFETY: 1. a line and a cell of a plain value. 2. the type of the data is all there is to tell. 3. not for all types: a
 // segment refuses the rest.
 unsafe impl<T: Plain> State for LockState<T> {

@@ -99,6 +99,15 @@ pub struct RLockState<T: Plain = ()> {
     data: PlainCell<T>,
 }
 
+ipc_core::record! { "rlock of a u64", RLockState<u64> {
+    line: LockLine,
+    thread: u64,
+    depth: u32,
+    panicked: u32,
+    data: u64,
+    ..
+} }
+
 // SAFETY: 1. a line, atomics and a cell of a plain value. 2. the type of the data is all there is to tell. 3. not for all
 // types: a segment refuses the rest.
 unsafe impl<T: Plain> State for RLockState<T> {

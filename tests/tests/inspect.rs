@@ -9,7 +9,7 @@ use ipc_core::inspect::{Inspector, ObjectReport, Presence, Report, Stage};
 use ipc_core::raw::Census;
 use ipc_core::{Array, AtomicValue, ErrorKind, LockError, Segment, Value, set_member_name};
 use ipc_queue::Queue;
-use ipc_sync::Lock;
+use ipc_sync::{Lock, RLock};
 use ipc_tests::child::{Child, Step};
 use ipc_tests::golden::golden;
 use ipc_tests::step::{At, Victim};
@@ -49,7 +49,7 @@ fn main() {
 }
 
 fn inspect(segment: &Segment) -> Report {
-    let inspector = Inspector::new().with(ipc_queue::inspect::DESCRIBERS);
+    let inspector = Inspector::new().with(ipc_sync::inspect::DESCRIBERS).with(ipc_queue::inspect::DESCRIBERS);
     inspector.fd(segment.as_fd()).expect("a segment is a regular file")
 }
 
@@ -82,7 +82,7 @@ fn member(name: &str, act: impl FnOnce(&dyn Fn())) -> Child {
 /// XS01 and XS03, as a bystander sees them: who lives, who died holding what, who waits, what is half-built.
 fn every_situation_has_its_words() {
     set_member_name("parent");
-    let segment = Segment::options().members(8).anonymous(8192).unwrap();
+    let segment = Segment::options().members(8).anonymous(10_000).unwrap();
     let torn = Value::create_in(&segment, "torn", [1_u64, 2]).unwrap();
     let marked = Value::create_in(&segment, "marked", [3_u64, 4]).unwrap();
     let wanted = Lock::create_in(&segment, "wanted", 5_u64).unwrap();
@@ -91,6 +91,9 @@ fn every_situation_has_its_words() {
     let full = Queue::<u32>::options().endpoints(4).place(ipc_core::raw::Place::CreateIn(&segment, "full"), 2).unwrap();
     full.send(1).unwrap();
     full.send(2).unwrap();
+
+    let again = RLock::create_in(&segment, "again", 0_u8).unwrap();
+    let _deep = (again.lock().unwrap(), again.lock().unwrap());
 
     let alive = member("alive", |there| {
         segment.me().unwrap();
@@ -283,7 +286,7 @@ fn one_damaged_entry_hides_no_other() {
 
 /// Others send, receive, lock and create meanwhile: what is caught in the middle is not called damaged.
 fn a_segment_in_use_is_never_called_damaged() {
-    let _watchdog = Watchdog::start("a_segment_in_use_is_never_called_damaged");
+    let _watchdog = Watchdog::with_bound("a_segment_in_use_is_never_called_damaged", Duration::from_secs(300));
     let segment = Segment::new(1 << 20).unwrap();
     let queue = Queue::<u64>::create_in(&segment, "queue", 5).unwrap();
     let wide = Value::create_in(&segment, "wide", [0_u64; 8]).unwrap();
@@ -300,8 +303,8 @@ fn a_segment_in_use_is_never_called_damaged() {
                 wide.update(|words| words[3] += 1).unwrap()
             }
         });
-        scope.spawn(|| (0..2000).take_while(|_| !done.load(Relaxed)).for_each(|_| drop(Value::new_in(&segment, 1_u8))));
-        for _ in 0..100 {
+        scope.spawn(|| (0..200).take_while(|_| !done.load(Relaxed)).for_each(|_| drop(Value::new_in(&segment, 1_u8))));
+        for _ in 0..20 {
             let report = inspect(&segment);
             if !report.is_sound() {
                 done.store(true, Relaxed);

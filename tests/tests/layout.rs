@@ -20,7 +20,7 @@ use std::path::PathBuf;
 fn the_page_says_what_the_code_does() {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/layout.md"));
     let page = std::fs::read_to_string(&path).unwrap();
-    let records: Vec<_> = [inspect::FORMAT, ipc_queue::inspect::FORMAT].concat();
+    let records: Vec<_> = [inspect::FORMAT, ipc_sync::inspect::FORMAT, ipc_queue::inspect::FORMAT].concat();
     let expected = rewritten(&page, &records);
     if golden::blesses() {
         std::fs::write(&path, &expected).unwrap();

@@ -63,6 +63,8 @@ pub struct ValueState<T: Plain> {
     copies: [Copied<T>; 2],
 }
 
+crate::record! { "value of a u64", ValueState<u64> { line: LockLine, current: u32, copies: [u64; 2], .. } }
+
 /// Copies are moved by words of 8 bytes.
 #[repr(C, align(8))]
 struct Copied<T: Plain>(PlainCell<T>);

@@ -1,6 +1,7 @@
 //! The written format: every structure of this crate, and the numbers that mean something.
 
 use super::{Record, Recorded};
+use crate::cell::ValueState;
 use crate::layout::entry::{self, EntryState};
 use crate::layout::header::{self, HeaderState};
 use crate::member::table::{self, MemberRow};
@@ -15,6 +16,7 @@ pub const FORMAT: &[Record] = &[
     EntryState::RECORD,
     LockLine::RECORD,
     WaitWord::RECORD,
+    ValueState::<u64>::RECORD,
 ];
 
 /// The numbers of `docs/layout.md`: where the parts of a segment begin, and what is stored to say what something is.

@@ -69,14 +69,23 @@ impl<'a, T: ?Sized + Guarded, C: Census> RawLock<'a, T, C> {
         Self { line, census, data: Data::Either { which, copies } }
     }
 
+    /// The lock was given, and what it protects cannot be found.
+    #[cold]
+    #[inline(never)]
+    fn refuse(&self, acquired: Acquired, corrupt: Corrupt) -> LockError {
+        // SAFETY: acquired by the caller; no guard was made.
+        unsafe { self.line.release_unchanged(acquired.inconsistent) };
+        corrupt.into()
+    }
+
     /// Locks, waiting until `deadline`. See [`LockLine::acquire`].
-    #[inline]
+    #[inline(always)]
     pub fn lock(&self, deadline: Deadline) -> Result<Guard<'a, T, C>, LockError> {
         self.guard(self.line.acquire(self.census, Entry::Lock, deadline)?)
     }
 
     /// Locks if that is possible at once. See [`LockLine::try_acquire`].
-    #[inline]
+    #[inline(always)]
     pub fn try_lock(&self) -> Result<Guard<'a, T, C>, LockError> {
         self.guard(self.line.try_acquire(self.census)?)
     }
@@ -97,15 +106,11 @@ impl<'a, T: ?Sized + Guarded, C: Census> RawLock<'a, T, C> {
         Ok(guard)
     }
 
-    #[inline]
+    #[inline(always)]
     fn guard(&self, acquired: Acquired) -> Result<Guard<'a, T, C>, LockError> {
         let data = match self.data.current() {
             Ok(data) => data,
-            Err(corrupt) => {
-                // SAFETY: acquired by the caller; no guard was made.
-                unsafe { self.line.release_unchanged(acquired.inconsistent) };
-                return Err(corrupt.into());
-            }
+            Err(corrupt) => return Err(self.refuse(acquired, corrupt)),
         };
         Ok(Guard {
             line: self.line,
@@ -250,35 +255,41 @@ impl<T: ?Sized + Guarded, C: Census> DerefMut for Guard<'_, T, C> {
 }
 
 impl<T: ?Sized + Guarded, C: Census> Drop for Guard<'_, T, C> {
+    /// Small, and without giving away its own address: so it is inlined, and a guard stays in registers.
     #[inline]
     fn drop(&mut self) {
         if self.is_inherited() {
             return;
         }
-        let inconsistent = self.is(INCONSISTENT);
-        if self.is(TOUCHED) {
+        if self.is(INCONSISTENT | TOUCHED) {
             // SAFETY: still ours: the lock is released below, and no reference through the guard can be alive.
             unsafe { T::scrub(self.data) };
-            if !inconsistent {
-                return self.release_written();
+            if self.is(INCONSISTENT) || !self.is(PANICKING) && std::thread::panicking() {
+                // SAFETY: the guard holds the lock, and no reference through it can be alive.
+                return unsafe { release_marked(self.line, self.census, self.me, self.is(INCONSISTENT)) };
             }
+            // SAFETY: as above.
+            unsafe { self.line.untouch() };
         }
-        // SAFETY: the guard holds the lock, and no reference through it can be alive.
-        unsafe { self.line.release_unchanged(inconsistent) };
+        // SAFETY: as above; the data is consistent, and the line says that it is untouched.
+        unsafe { self.line.release_untouched() };
     }
 }
 
-impl<T: ?Sized + Guarded, C: Census> Guard<'_, T, C> {
-    #[inline]
-    fn release_written(&self) {
-        if !self.is(PANICKING) && std::thread::panicking() {
-            let (pid, name) = self.census.describe(self.me);
-            // SAFETY: called by `drop` alone: the guard holds the lock, and no reference through it can be alive.
-            unsafe { self.line.release_panicked(pid, &name) };
-        } else {
-            // SAFETY: as above.
-            unsafe { self.line.release() };
-        }
+/// The data was inconsistent and still is, or a panic has made it so.
+///
+/// # Safety
+/// As [`LockLine::release`], by the holder `me`.
+#[cold]
+#[inline(never)]
+unsafe fn release_marked(line: &LockLine, census: &impl Census, me: Owner, inconsistent: bool) {
+    if inconsistent {
+        // SAFETY: handed on.
+        unsafe { line.release_unchanged(true) };
+    } else {
+        let (pid, name) = census.describe(me);
+        // SAFETY: handed on.
+        unsafe { line.release_panicked(pid, &name) };
     }
 }
 

@@ -15,6 +15,7 @@
 
 mod backoff;
 mod census;
+mod crowd;
 #[cfg(not(ipc_loom))]
 mod guard;
 mod holder;

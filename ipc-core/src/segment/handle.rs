@@ -14,6 +14,7 @@ use crate::member::table::{self, MemberRow, Membership};
 use crate::raw::Owner;
 use crate::sys::fds;
 use crate::sys::mapping::{KeeperPage, Mapping};
+use crate::sys::membarrier;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -315,6 +316,8 @@ impl Inner {
     /// Takes a row: when attaching, and in a forked child at first use.
     #[cold]
     fn register(&self) -> Result<Owner, MemberError> {
+        // Before the first lock, and outside the gate: in a process of many threads it may take milliseconds, once.
+        membarrier::register();
         let no_fork = fork::hold();
         let mut keeper = fork::lock(&self.keeper, &no_fork);
         if keeper.is_some() {

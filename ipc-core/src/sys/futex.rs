@@ -19,8 +19,9 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Woken
     }
 }
 
-/// `FUTEX_WAKE`: wakes up to `n` sleepers. The kernel reads the count as signed; larger counts would wake nobody.
-pub(crate) fn wake(word: &AtomicU32, n: u32) {
+/// `FUTEX_WAKE`: wakes up to `n` sleepers, and says how many. The kernel reads the count as signed; larger counts would wake
+/// nobody.
+pub(crate) fn wake(word: &AtomicU32, n: u32) -> u32 {
     // An error here could only mean an address that is no longer mapped, which a reference rules out.
-    let _ = futex::wake(word, Flags::empty(), n.min(i32::MAX as u32));
+    futex::wake(word, Flags::empty(), n.min(i32::MAX as u32)).map_or(0, |woken| woken as u32)
 }

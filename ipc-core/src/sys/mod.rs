@@ -4,4 +4,5 @@ pub(crate) mod fds;
 pub(crate) mod folder;
 pub(crate) mod futex;
 pub(crate) mod mapping;
+pub(crate) mod membarrier;
 pub(crate) mod process;
