@@ -216,13 +216,16 @@ pub fn a_notification_of_the_dead_goes_to_another(placement: Placement) {
 /// One that is stopped keeps its notification, however long.
 pub fn a_stopped_waiter_is_not_dead(placement: Placement) {
     let stage = Stage::<Desk>::new(placement);
-    let mut stopped = waiting(&stage, 1).remove(0);
-    let mut other = stage.peer();
+    let mut peers = waiting(&stage, 2);
+    let (desk, mut other) = (&stage.handle, peers.remove(1));
+    let mut stopped = peers.remove(0);
     stopped.signal(Signal::SIGSTOP);
-    other.tell("wait_ms 150");
-    stage.handle.until_waiting(2);
-    assert_eq!(stage.handle.condition.notify(1), 1);
-    assert_eq!(other.hear(), "TimedOut");
+    assert_eq!(desk.condition.notify(1), 1);
+    let time = Duration::from_millis(150);
+    assert_eq!(desk.condition.wait_timeout(desk.lock(), time).unwrap().1, Wake::TimedOut);
+    assert_eq!(desk.condition.waiters(), 1, "the other one waits on");
+    assert!(desk.condition.notify_one());
+    assert_eq!(other.hear(), "Notified");
     stopped.signal(Signal::SIGCONT);
     assert_eq!(stopped.hear(), "Notified");
 }
