@@ -113,13 +113,15 @@ pub use event::{Event, EventError, EventState, Reset};
 pub use ipc_core::__private;
 pub use ipc_core::__private::plain_via_sync as plain;
 #[cfg(not(ipc_loom))]
+pub use ipc_core::__private::shared_via_sync as shared;
+#[cfg(not(ipc_loom))]
 #[doc(no_inline)]
 pub use ipc_core::raw::{Guard, Holder};
 #[doc(no_inline)]
 pub use ipc_core::{Cause, Deadline, Error, ErrorKind, LockError, Plain};
 #[cfg(not(ipc_loom))]
 #[doc(no_inline)]
-pub use ipc_core::{Segment, SegmentOptions, Ticket};
+pub use ipc_core::{Segment, SegmentOptions, Shared, Ticket};
 #[cfg(not(ipc_loom))]
 pub use lock::{Lock, LockState};
 #[cfg(not(ipc_loom))]

@@ -13,6 +13,7 @@
 //! | event     | Event                                                         |
 //! | directory | objects in a segment: create, open, attach                    |
 //! | segment   | segments: create, open, unlink, attach, leave                 |
+//! | shared    | shared structs: create, open, attach, handles of fields      |
 //! | lifetime  | names that go with their last member; segments in files       |
 //! | queue     | queues and their endpoints                                    |
 
@@ -31,6 +32,7 @@ mod rlock;
 mod rwlock;
 mod segment;
 mod semaphore;
+mod shared;
 mod value;
 mod wait_word;
 
@@ -55,6 +57,7 @@ pub fn all() -> Registry {
     event::register(&mut registry);
     directory::register(&mut registry);
     segment::register(&mut registry);
+    shared::register(&mut registry);
     lifetime::register(&mut registry);
     queue::register(&mut registry);
     registry

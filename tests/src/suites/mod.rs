@@ -7,3 +7,4 @@ pub mod queue;
 pub mod rlock;
 pub mod rwlock;
 pub mod semaphore;
+pub mod shared;
