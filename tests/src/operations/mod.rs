@@ -8,6 +8,7 @@
 //! | locked    | what Value, Array, Lock, RLock and RwLock have in common      |
 //! | value, array, lock, rlock, rwlock | the rest of each                      |
 //! | lock_all  | several locks at once                                         |
+//! | condition, barrier, once | with live sleepers and parties beside the victim |
 //! | semaphore | Semaphore and BoundedSemaphore                                |
 //! | count     | AnonymousSemaphore and BinarySemaphore                        |
 //! | event     | Event                                                         |
@@ -18,6 +19,8 @@
 //! | queue     | queues and their endpoints                                    |
 
 mod array;
+mod barrier;
+mod condition;
 mod controls;
 mod count;
 mod directory;
@@ -27,6 +30,7 @@ mod lifetime;
 mod lock;
 mod lock_all;
 mod locked;
+mod once;
 mod queue;
 mod rlock;
 mod rwlock;
@@ -52,6 +56,9 @@ pub fn all() -> Registry {
     rlock::register(&mut registry);
     rwlock::register(&mut registry);
     lock_all::register(&mut registry);
+    condition::register(&mut registry);
+    barrier::register(&mut registry);
+    once::register(&mut registry);
     semaphore::register(&mut registry);
     count::register(&mut registry);
     event::register(&mut registry);
