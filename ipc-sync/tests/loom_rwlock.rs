@@ -318,7 +318,7 @@ fn an_upgrade_waits_for_readers_only() {
 /// Of two readers that both want to write without letting go, at most one does, and nobody waits for the other.
 #[test]
 fn two_readers_cannot_both_become_the_writer() {
-    explore(2, false, || {
+    explore(3, false, || {
         let (cell, [a, b]) = (Cell::new(), Town::of());
         let attempt = |cell: &Cell, town: &Town| {
             let hold = cell.lock.read(town, Deadline::NEVER).unwrap();
