@@ -5,9 +5,25 @@
 
 pub use crate::plain::{Field, Plain, Schema};
 pub use ipc_core_macros::{plain_via_process, plain_via_queue, plain_via_sync};
+pub use ipc_core_macros::{shared_via_process, shared_via_sync};
 #[cfg(feature = "serde")]
 pub use serde;
 pub use zerocopy;
+
+#[cfg(not(ipc_loom))]
+pub use crate::raw::{Kind, Placed, Shareable, State, View};
+#[cfg(not(ipc_loom))]
+pub use crate::{Composite, Corrupt, Shared, plain_is_shareable};
+
+/// Nothing is placed in a loom build.
+#[cfg(ipc_loom)]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! plain_is_shareable {
+    ($($anything:tt)*) => {};
+}
+#[cfg(ipc_loom)]
+pub use crate::plain_is_shareable;
 
 use std::ops::Range;
 

@@ -1,5 +1,6 @@
 //! Errors of setting up: what was found, what was expected, what to do.
 
+use crate::plain::schema::differ::Difference;
 use std::fmt;
 
 /// Why a segment, an object or a ticket could not be created, opened or attached.
@@ -311,7 +312,8 @@ impl fmt::Display for ErrorKind {
             }
             Self::WrongKind { found, expected } => write!(f, "the object is a {found}, not a {expected}"),
             Self::WrongType { found, expected } => {
-                write!(f, "the object holds `{found}`, but this program expects `{expected}`; both sides must agree")
+                let difference = Difference::new(found, expected);
+                write!(f, "the types differ, and both sides must agree: {difference}")
             }
             Self::UnsafeFile { problem } => write!(f, "refusing a file that is {problem}"),
             Self::UnsafeDirectory { path, problem } => write!(

@@ -13,6 +13,8 @@
 //! | many of them behind one lock | [`Array`] |
 //! | a counter, a flag | [`AtomicValue`]: std's atomics, no lock, cannot fail |
 //! | many counters | [`AtomicArray`] |
+//! | several of these as one struct | [`Shared`] of a [`#[shared]`](macro@shared) struct |
+//! | text | [`Text`], which is plain |
 //! | several of these for several processes | a [`Segment`] with all of them in it |
 //! | a critical section around something else | `ipc_sync::Lock` |
 //! | items that go from one to another | `ipc_queue` |
@@ -194,13 +196,15 @@ pub mod transport;
 #[cfg(not(ipc_loom))]
 pub use cell::{
     Array, ArrayError, ArrayHead, ArrayState, AtomicArray, AtomicArrayHead, AtomicArrayState, AtomicPlain, AtomicState,
-    AtomicValue, Value, ValueState,
+    AtomicValue, Composite, Fresh, RawValue, RawValueState, Shared, Value, ValueState,
 };
 pub use deadline::Deadline;
 pub use error::{Corrupt, Error, ErrorKind, FileProblem, MemberError, NameProblem};
+#[doc = include_str!("cell/attribute.md")]
+pub use ipc_core_macros::shared;
 #[cfg(not(ipc_loom))]
 pub use member::table::set_member_name;
-pub use plain::{Field, Plain, Schema, plain};
+pub use plain::{Field, Plain, Schema, Text, TextError, plain};
 pub use raw::lock_line::{Cause, LockError};
 #[cfg(not(ipc_loom))]
 pub use segment::{GcReport, Kept, Observer, Segment, SegmentOptions, Ticket, Watched, WatchedArray, gc};

@@ -127,6 +127,7 @@ pub fn take_error() -> Option<Error> {
 struct Wire {
     piece: u32,
     offset: u64,
+    within: u64,
 }
 
 /// An object on its way, not yet known to be of any type.
@@ -147,12 +148,16 @@ impl Arrived {
 
 /// Serialises a handle's object; to be called from the handle's `Serialize`.
 pub fn serialize_object<S: Serializer>(object: &Object, serializer: S) -> Result<S::Ok, S::Error> {
+    serialize_within(object, 0, serializer)
+}
+
+fn serialize_within<S: Serializer>(object: &Object, within: u64, serializer: S) -> Result<S::Ok, S::Error> {
     let piece = JOURNEYS.with_borrow_mut(|journeys| match journeys.last_mut() {
         Some(Journey::Out(luggage)) => Some(luggage.index_of(object.segment())),
         _ => None,
     });
     match piece {
-        Some(piece) => Wire { piece, offset: object.offset() }.serialize(serializer),
+        Some(piece) => Wire { piece, offset: object.offset(), within }.serialize(serializer),
         None => Err(serde::ser::Error::custom(remember(ErrorKind::NotTravelling.into()))),
     }
 }
@@ -171,13 +176,14 @@ pub fn deserialize_object<'de, D: Deserializer<'de>>(
 
 /// Serialises what a handle has inside; to be called from the handle's `Serialize`.
 pub fn serialize_placed<T: State, S: Serializer>(placed: &Placed<T>, serializer: S) -> Result<S::Ok, S::Error> {
-    serialize_object(placed.object(), serializer)
+    serialize_within(placed.object(), placed.within(), serializer)
 }
 
 /// Deserialises what a handle has inside; to be called from the handle's `Deserialize`.
 pub fn deserialize_placed<'de, T: State, D: Deserializer<'de>>(deserializer: D) -> Result<Placed<T>, D::Error> {
-    let object = deserialize_object(deserializer, T::KIND, &T::ELEMENT.text())?;
-    Placed::claim(object).map_err(|error| serde::de::Error::custom(remember(error)))
+    let wire = Wire::deserialize(deserializer)?;
+    let attached = unpack(wire.piece as usize).and_then(|segment| Placed::at(segment, wire.offset, wire.within));
+    attached.map_err(|error| serde::de::Error::custom(remember(error)))
 }
 
 /// Keeps an error for [`take_error`]; for the `Serialize` and `Deserialize` of handles that can fail in further ways.

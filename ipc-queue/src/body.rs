@@ -53,6 +53,7 @@ impl<T: Plain> Body<T> {
             // SAFETY: the body has the layout of the blueprint, which is this geometry's, and is nobody else's yet.
             let built = unsafe { Ring::<T>::init(body, &geometry, 1) };
             debug_assert!(built.is_ok(), "the geometry has just been laid out");
+            Ok(())
         };
         let plan = Blueprint { kind: Self::KIND, schema: Self::schema(), count: capacity as u64, layout, init: &init };
         Self::claim(Object::place(place, &plan, options)?)

@@ -26,6 +26,9 @@
 //! | at most n at a time | [`Semaphore`]; [`BoundedSemaphore`] where n is all there ever is | 256 bytes and 8 for each |
 //! | a count that others release: hand-over, a signal handler | [`AnonymousSemaphore`], [`BinarySemaphore`] | 128 bytes |
 //! | to wait until something has happened | [`Event`] | 128 bytes |
+//! | to wait, with a lock released, until its data has changed | [`Condition`] beside the lock | 64 bytes and 32 for each waiter |
+//! | to go on together | [`Barrier`] | 192 bytes and 8 for each party |
+//! | to do something once; to make a value once | [`Once`]; [`OnceValue`] | 8 bytes |
 //! | items that go from one to another | `ipc_queue` | – |
 //!
 //! Every one of them can be anonymous (`Lock::new(..)`), have a name (`Lock::create("name", ..)`, `Lock::open("name")`), lie with
@@ -41,7 +44,9 @@
 //! | a reader, or an upgradable holder | nothing; a writer goes on within 100 ms |
 //! | whoever holds a [`Permit`] | it is free again, within 100 ms; not so what an [`AnonymousSemaphore`] gave: nobody knows whose it was |
 //! | whoever sets an [`Event`] or releases | all of it, or nothing |
-//! | whoever waits | nothing |
+//! | a party of a [`Barrier`], waiting or between two passes | `Broken`, with pid and name, until `reset` |
+//! | whoever initialises a [`Once`] | the next one does it |
+//! | whoever waits | nothing; a [`Condition`]'s notification goes to another one |
 //!
 //! A process that is *stopped* keeps what it holds: nothing is ever concluded from time. [`Lock::holder`] tells who holds a lock,
 //! and for how long others have waited.
@@ -55,6 +60,8 @@
 //! | – | [`RwLock`] | – |
 //! | `Semaphore` | [`Semaphore`] | a permit is released by dropping it, and has a maximum; released by anybody: [`AnonymousSemaphore`] |
 //! | `BoundedSemaphore` | [`BoundedSemaphore`] | the bound is exact |
+//! | `Condition` | [`Condition`] | beside its lock, not around it; `notify` never waits for a waiter |
+//! | `Barrier` | [`Barrier`] | a dead party breaks it; the action comes with `wait_with` |
 //! | `Event` | [`Event`] | `set(); clear()` leaves nobody behind; resets itself, if so made |
 //! | `with a, b:` | [`lock_all`] | in an order that cannot deadlock |
 //! | `acquire(block=False)` | `try_lock()` | `Err(WouldBlock)`, or `Err(Inconsistent)` |
@@ -78,6 +85,14 @@
 //! Nor does it tell who died, whether the data was touched at all, or how long it has been waited for; its time-outs follow the
 //! wall clock; and in two PID namespaces it takes two processes for one.
 
+#[cfg(not(ipc_loom))]
+mod barrier;
+#[cfg(ipc_loom)]
+pub mod barrier;
+#[cfg(not(ipc_loom))]
+mod condition;
+#[cfg(ipc_loom)]
+pub mod condition;
 #[cfg(ipc_loom)]
 pub mod count;
 #[cfg(not(ipc_loom))]
@@ -93,6 +108,10 @@ mod lock;
 #[cfg(not(ipc_loom))]
 mod lock_all;
 #[cfg(not(ipc_loom))]
+mod once;
+#[cfg(ipc_loom)]
+pub mod once;
+#[cfg(not(ipc_loom))]
 mod rlock;
 #[cfg(not(ipc_loom))]
 mod rwlock;
@@ -104,6 +123,10 @@ pub mod semaphore;
 mod semaphore;
 
 #[cfg(not(ipc_loom))]
+pub use barrier::{Arrival, Barrier, BarrierError, BarrierOptions, BarrierState, Breach};
+#[cfg(not(ipc_loom))]
+pub use condition::{Condition, ConditionError, ConditionOptions, ConditionState, Wake};
+#[cfg(not(ipc_loom))]
 pub use count::{
     AnonymousSemaphore, AnonymousSemaphoreState, BinarySemaphore, BinarySemaphoreState, CountError, ReleaseError,
 };
@@ -113,17 +136,21 @@ pub use event::{Event, EventError, EventState, Reset};
 pub use ipc_core::__private;
 pub use ipc_core::__private::plain_via_sync as plain;
 #[cfg(not(ipc_loom))]
+pub use ipc_core::__private::shared_via_sync as shared;
+#[cfg(not(ipc_loom))]
 #[doc(no_inline)]
 pub use ipc_core::raw::{Guard, Holder};
 #[doc(no_inline)]
 pub use ipc_core::{Cause, Deadline, Error, ErrorKind, LockError, Plain};
 #[cfg(not(ipc_loom))]
 #[doc(no_inline)]
-pub use ipc_core::{Segment, SegmentOptions, Ticket};
+pub use ipc_core::{Segment, SegmentOptions, Shared, Ticket};
 #[cfg(not(ipc_loom))]
 pub use lock::{Lock, LockState};
 #[cfg(not(ipc_loom))]
 pub use lock_all::{LockAllError, LockSet, lock_all, lock_all_deadline, lock_all_timeout, try_lock_all};
+#[cfg(not(ipc_loom))]
+pub use once::{Once, OnceError, OnceState, OnceValue, OnceValueState};
 #[cfg(not(ipc_loom))]
 pub use rlock::{RLock, RLockGuard, RLockState};
 #[cfg(not(ipc_loom))]

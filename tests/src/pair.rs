@@ -3,10 +3,10 @@
 //! The word, the take-over and the mark are one mechanism, so that one suite and one registration serve them all.
 
 use ipc_core::raw::Guard;
-use ipc_core::{Array, Error, LockError, Segment, Value};
-use ipc_sync::{Lock, RLock, RLockGuard, RwLock, WriteGuard};
-use serde::Serialize;
+use ipc_core::{Array, AtomicState, Error, LockError, Segment, Shared, Text, Value, ValueState, shared};
+use ipc_sync::{Lock, LockState, RLock, RLockGuard, RwLock, WriteGuard};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
@@ -96,6 +96,79 @@ impl Words for RLockGuard<'_, [u64; 2]> {
         self.update(|words| words[at] += 1);
     }
 }
+
+/// A shared struct with pairs among other fields.
+#[shared]
+#[derive(Debug)]
+pub struct Vault {
+    /// Plain.
+    pub limit: i64,
+    /// Locks, of which the one in the middle is a [`LockInVault`].
+    pub locks: [LockState<[u64; 2]>; 3],
+    /// A number.
+    pub visits: AtomicState<u32>,
+    /// A [`ValueInVault`].
+    pub value: ValueState<[u64; 2]>,
+    /// Plain, and of odd length.
+    pub owner: Text<5>,
+}
+
+macro_rules! in_vault {
+    ($(#[$doc:meta])* $name:ident($handle:ty), $field:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name($handle);
+
+        impl Pair for $name {
+            type Held<'a> = Guard<'a, [u64; 2]>;
+            const NAME: &'static str = stringify!($name);
+            const VERB: &'static str = "lock";
+
+            fn new() -> Result<Self, Error> {
+                Ok(Self(Shared::<Vault>::new()?.at($field)))
+            }
+            fn new_in(segment: &Segment) -> Result<Self, Error> {
+                Ok(Self(Shared::<Vault>::new_in(segment)?.at($field)))
+            }
+            fn create(name: &str) -> Result<Self, Error> {
+                Ok(Self(Shared::<Vault>::create(name)?.at($field)))
+            }
+            fn open(name: &str) -> Result<Self, Error> {
+                Ok(Self(Shared::<Vault>::open(name)?.at($field)))
+            }
+            fn lock(&self) -> Result<Self::Held<'_>, LockError> {
+                self.0.lock()
+            }
+            fn try_lock(&self) -> Result<Self::Held<'_>, LockError> {
+                self.0.try_lock()
+            }
+            fn lock_timeout(&self, timeout: Duration) -> Result<Self::Held<'_>, LockError> {
+                self.0.lock_timeout(timeout)
+            }
+            fn lock_deadline(&self, deadline: Instant) -> Result<Self::Held<'_>, LockError> {
+                self.0.lock_deadline(deadline)
+            }
+            fn recover(&self) -> Result<Self::Held<'_>, LockError> {
+                self.0.recover(mend)
+            }
+            fn is_inconsistent(&self) -> bool {
+                self.0.is_inconsistent()
+            }
+        }
+    };
+}
+
+in_vault!(
+    /// A lock that is a field of a [`Vault`].
+    LockInVault(Lock<[u64; 2]>),
+    |vault| &vault.locks[1]
+);
+in_vault!(
+    /// A value that is a field of a [`Vault`].
+    ValueInVault(Value<[u64; 2]>),
+    |vault| &vault.value
+);
 
 macro_rules! pair {
     (

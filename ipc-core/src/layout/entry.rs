@@ -106,6 +106,7 @@ kinds! {
     CONDITION = 24, "Condition", "ipc_sync::Condition";
     BARRIER = 25, "Barrier", "ipc_sync::Barrier";
     ONCE = 26, "Once", "ipc_sync::Once";
+    ONCE_VALUE = 27, "OnceValue", "ipc_sync::OnceValue";
     QUEUE = 32, "Queue", "ipc_queue::Queue";
     MESSAGE_QUEUE = 33, "MessageQueue", "ipc_queue::MessageQueue";
 }

@@ -6,7 +6,7 @@
 //! type    = scalar | array | struct | state
 //! scalar  = "u8" | … | "u128" | "i8" | … | "i128" | "f32" | "f64" | "()"
 //! array   = "[" type "; " count "]"
-//! struct  = name "{size " bytes " align " bytes [ "; " field { ", " field } ] "}"
+//! struct  = [ "shared " ] name "{size " bytes " align " bytes [ "; " field { ", " field } ] "}"
 //! field   = name "@" offset ": " type
 //! state   = name "<" type [ "; " count ] ">{size " bytes " align " bytes "}"
 //! ```
@@ -26,8 +26,10 @@
 //!
 //! Sources: Landon Curt Noll, "FNV Hash", and its test vectors.
 
+pub(crate) mod differ;
 #[cfg(not(ipc_loom))]
 mod read;
+pub(crate) mod tree;
 
 #[cfg(not(ipc_loom))]
 pub(crate) use read::size_and_align;

@@ -137,8 +137,9 @@ impl Crowd {
 
     /// Takes the duty to wake one; false if there is nobody, or somebody is being woken already.
     pub fn begin_wake(&self) -> bool {
-        // ORDERING: SeqCst [lock/L5]: the caller's unlock before its look at WAKING.
-        self.look().needs_waking() && Look(self.0.fetch_or(WAKING, Ordering::SeqCst)).needs_waking()
+        // ORDERING: SeqCst [lock/L5]: the caller's unlock before its look at WAKING. Whoever sets it has the duty, even if the
+        // last sleeper left in between: nobody else would take it away.
+        self.look().needs_waking() && self.0.fetch_or(WAKING, Ordering::SeqCst) & WAKING == 0
     }
 
     /// Nobody was asleep after all: who registered is still on its way, and looks by itself, or sleeps now.

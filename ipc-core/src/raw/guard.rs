@@ -1,7 +1,7 @@
 //! `RawLock`: a lock line, the data it protects and the census, with the verbs of every lock; and `Guard`, the one guard.
 
 use super::lock_line::{Acquired, Entry};
-use super::{Census, LockError, LockLine, Owner, fork_epoch, scrub_padding};
+use super::{Census, LockError, LockLine, Owner, Verdict, fork_epoch, scrub_padding};
 use crate::shim::{AtomicU32, Ordering};
 use crate::{Corrupt, Deadline, Plain, Segment};
 use std::fmt;
@@ -30,6 +30,14 @@ enum Data<'a, T: ?Sized> {
     /// In one of two, as the word says: 1 or 2.
     Either { which: &'a AtomicU32, copies: [NonNull<T>; 2] },
 }
+
+impl<T: ?Sized> Clone for Data<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: ?Sized> Copy for Data<'_, T> {}
 
 impl<T: ?Sized> Data<'_, T> {
     #[inline]
@@ -106,6 +114,14 @@ impl<'a, T: ?Sized + Guarded, C: Census> RawLock<'a, T, C> {
         Ok(guard)
     }
 
+    /// Whether nobody gets the data by waiting any longer: it is marked inconsistent, or the holder is dead.
+    ///
+    /// Costs a system call if somebody holds the lock. For a sleeper's re-check: what it says may change at once.
+    pub fn is_lost(&self) -> bool {
+        let holder = || self.line.holder().is_some_and(|holder| self.census.verdict(holder) == Verdict::Dead);
+        self.line.is_inconsistent() || holder()
+    }
+
     #[inline(always)]
     fn guard(&self, acquired: Acquired) -> Result<Guard<'a, T, C>, LockError> {
         let data = match self.data.current() {
@@ -116,6 +132,7 @@ impl<'a, T: ?Sized + Guarded, C: Census> RawLock<'a, T, C> {
             line: self.line,
             census: self.census,
             data,
+            home: self.data,
             me: acquired.me,
             state: u64::from(fork_epoch()) << 32
                 | if acquired.inconsistent { INCONSISTENT } else { 0 }
@@ -176,6 +193,8 @@ pub struct Guard<'a, T: ?Sized + Guarded, C: Census = Segment> {
     line: &'a LockLine,
     census: &'a C,
     data: NonNull<T>,
+    /// For locking again after [`unlock`](Self::unlock): `data` may be the other copy by then.
+    home: Data<'a, T>,
     me: Owner,
     /// The fork epoch in the high half, the flags below in the low one: one word, because a guard is moved around, and a wide
     /// load that follows narrow stores stalls.
@@ -186,6 +205,26 @@ pub struct Guard<'a, T: ?Sized + Guarded, C: Census = Segment> {
 
 // SAFETY: a shared guard gives `&T` only, to whichever thread; unlocking needs the guard itself, which stays put.
 unsafe impl<T: ?Sized + Guarded + Sync, C: Census + Sync> Sync for Guard<'_, T, C> {}
+
+impl<'a, T: ?Sized + Guarded, C: Census> Guard<'a, T, C> {
+    /// Unlocks, as dropping the guard does, and keeps the lock: for what waits with the lock released, as a condition does.
+    ///
+    /// # Panics
+    /// If the guard was inherited by `fork`.
+    pub fn unlock(guard: Self) -> RawLock<'a, T, C> {
+        guard.check_fork();
+        RawLock { line: guard.line, census: guard.census, data: guard.home }
+    }
+}
+
+impl<T: ?Sized + Guarded> Guard<'_, T> {
+    /// A number that no other lock has, in whichever segment, and that is the same in all processes; never 0.
+    ///
+    /// Segment ids are random, so two locks of two segments could agree by chance: once in 2^64.
+    pub fn lock_id(guard: &Self) -> u64 {
+        guard.census.tell_apart(guard.line)
+    }
+}
 
 impl<T: ?Sized + Guarded, C: Census> Guard<'_, T, C> {
     /// The holder as it stands in the word.

@@ -1,8 +1,9 @@
 //! `Placed`: a state in a segment, which stays mapped.
 
 use super::state::{has_tail, layout, tail_at};
-use super::{Blueprint, Fixed, Object, Place, State, View};
-use crate::error::{Corrupt, Error};
+use super::{Blueprint, Fixed, Kind, Object, Place, State, View};
+use crate::error::{Corrupt, Error, ErrorKind};
+use crate::plain::schema::tree::{Form, Layout};
 use crate::{Segment, SegmentOptions, Ticket};
 use std::fmt;
 use std::ops::Deref;
@@ -33,6 +34,20 @@ impl<S: State> Placed<S> {
     /// A creator that dies leaves no trace of it, or all of it.
     pub fn place(place: Place<'_>, init: &S::Init, options: &SegmentOptions) -> Result<Self, Error> {
         let len = S::len(init, place.members(options))?;
+        let init = |new: View<'_, S>| {
+            S::init(new, Some(init));
+            Ok(())
+        };
+        Self::place_with(place, len, &init, options)
+    }
+
+    /// As [`place`](Self::place), with `len` elements of tail, for states that something else than their `init` fills.
+    pub(crate) fn place_with(
+        place: Place<'_>,
+        len: usize,
+        init: &dyn Fn(View<'_, S>) -> Result<(), Error>,
+        options: &SegmentOptions,
+    ) -> Result<Self, Error> {
         let plan = Blueprint {
             kind: S::KIND,
             schema: S::ELEMENT.text(),
@@ -40,8 +55,7 @@ impl<S: State> Placed<S> {
             layout: layout::<S>(len)?,
             init: &|body| {
                 // SAFETY: the body has the layout above, zeroed; nobody else has it yet.
-                let new = unsafe { View::<S>::new(body, len) };
-                S::init(new, Some(init));
+                init(unsafe { View::<S>::new(body, len) })
             },
         };
         Self::claim(Object::place(place, &plan, options)?)
@@ -60,7 +74,19 @@ impl<S: State> Placed<S> {
     /// # Errors
     /// As [`Object::attach`]; what [`State::check`] refuses.
     pub fn attach(ticket: &Ticket) -> Result<Self, Error> {
-        Self::claim(Object::attach(ticket, S::KIND, &S::ELEMENT.text())?)
+        Self::at(ticket.segment()?, ticket.offset(), ticket.within())
+    }
+
+    /// The object whose directory entry lies at `offset`, or its part that lies `within` it: numbers that may come from
+    /// anywhere.
+    pub(crate) fn at(segment: Segment, offset: u64, within: u64) -> Result<Self, Error> {
+        let (object, kind, schema) = Object::any_at(segment, offset)?;
+        let whole = Object::compare(kind, &schema, S::KIND, &S::ELEMENT.text());
+        match whole {
+            Ok(()) if within == 0 => Self::claim(object),
+            Err(error) if kind != Kind::SHARED => Err(error),
+            _ => Self::claim_part(object, within, &schema),
+        }
     }
 
     /// What follows the state.
@@ -84,15 +110,33 @@ impl<S: State> Placed<S> {
 
     /// A small value from which another process attaches.
     pub fn ticket(&self) -> Ticket {
-        self.object.ticket()
+        Ticket::of(self.segment(), self.object.offset(), self.within())
+    }
+
+    /// Bytes from the beginning of the object to it.
+    pub(crate) fn within(&self) -> u64 {
+        (self.at.addr().get() - self.object.body().addr().get()) as u64
     }
 
     /// Its place in the segment: with the segment's id, its identity.
     pub fn offset(&self) -> u64 {
-        self.object.offset() + (self.at.addr().get() - self.object.body().addr().get()) as u64
+        self.object.offset() + self.within()
     }
 
-    /// The object that it is.
+    /// The part of it that `field` refers to.
+    ///
+    /// # Panics
+    /// If that lies somewhere else.
+    pub(crate) fn part<F: State<Tail = ()>>(&self, field: &F) -> Placed<F> {
+        let within = std::ptr::from_ref(field).addr().wrapping_sub(self.at.addr().get());
+        let inside = size_of::<S>().checked_sub(size_of::<F>()).is_some_and(|most| within <= most);
+        assert!(inside, "the closure must return a reference to a field of the shared struct that it gets");
+        // SAFETY: compared above: it lies in the state.
+        let at = unsafe { self.at.byte_add(within) }.cast();
+        Placed { object: self.object.clone(), at, len: 0 }
+    }
+
+    /// The object that it is, or is a part of.
     #[cfg(feature = "serde")]
     pub(crate) fn object(&self) -> &Object {
         &self.object
@@ -113,6 +157,41 @@ impl<S: State> Placed<S> {
         S::check(placed.view())?;
         Ok(placed)
     }
+}
+
+impl<S: State> Placed<S> {
+    /// Believes that a part of a shared struct is an `S` if the struct's layout, as its creator wrote it down, says so.
+    fn claim_part(object: Object, within: u64, schema: &str) -> Result<Self, Error> {
+        let expected = S::SCHEMA.text();
+        let wrong = || ErrorKind::WrongType { found: schema.to_owned(), expected: expected.to_string() };
+        let mut len = None;
+        let read = Layout::read(schema).ok_or_else(wrong)?;
+        read.has_at(within, &mut |part| {
+            len = if has_tail::<S>() { tail_len::<S>(part) } else { (part.text == expected).then_some(0) };
+            len.is_some()
+        });
+        let len = len.ok_or_else(wrong)?;
+        let (offset, size) = (usize::try_from(within).map_err(|_| wrong())?, layout::<S>(len)?);
+        let end = offset.checked_add(size.size()).filter(|&end| end <= object.len());
+        let at = object.body().as_ptr().wrapping_add(offset).cast::<S>();
+        match NonNull::new(at).filter(|at| end.is_some() && at.addr().get().is_multiple_of(size.align())) {
+            Some(at) => {
+                let placed = Self { object, at, len };
+                S::check(placed.view())?;
+                Ok(placed)
+            }
+            None => Err(Corrupt { what: "size of an object", found: object.len() as u64 }.into()),
+        }
+    }
+}
+
+/// How many elements follow the state, if `part` is one of it of fixed size.
+fn tail_len<S: State>(part: &Layout<'_>) -> Option<usize> {
+    let Form::State { name, element, count, size_bytes, align_bytes } = &part.form else { return None };
+    let len = usize::try_from((*count)?).ok()?;
+    let layout = layout::<S>(len).ok()?;
+    let same = *name == S::NAME && element.text == S::ELEMENT.text();
+    (same && (*size_bytes, *align_bytes) == (layout.size() as u64, layout.align() as u64)).then_some(len)
 }
 
 impl<S: State, const N: usize> Placed<Fixed<S, N>> {

@@ -93,7 +93,7 @@ pub(crate) struct Plan<'a> {
     pub count: u64,
     pub layout: Layout,
     /// Gets the zeroed body.
-    pub init: &'a dyn Fn(NonNull<u8>),
+    pub init: &'a dyn Fn(NonNull<u8>) -> Result<(), Error>,
 }
 
 /// An entry that was found and checked: all of it lies in the mapping.
@@ -125,17 +125,11 @@ impl<'a> Directory<'a> {
 
     /// Writes an empty directory into a new segment.
     pub(crate) fn init(&self) {
-        let space_at = self.inner.geometry().space_at;
-        let empty = DirectoryState {
-            lock: LockLine::new(),
-            next_space: AtomicU64::new(space_at),
-            touched: AtomicU64::new(space_at),
-            pending: AtomicU64::new(0),
-            next_row: AtomicU32::new(0),
-            rest: Pad::new(),
-        };
-        // SAFETY: as in `state`; the segment has no other user yet.
-        unsafe { self.state.write(empty) };
+        let (state, space_at) = (self.state(), self.inner.geometry().space_at);
+        state.lock.init();
+        // ORDERING: Relaxed: the segment has no other user yet, and `pending` and `next_row` are zero already.
+        state.next_space.store(space_at, Ordering::Relaxed);
+        state.touched.store(space_at, Ordering::Relaxed);
     }
 
     /// Where the next member looks for a row first.
@@ -158,7 +152,7 @@ impl<'a> Directory<'a> {
         let offset = self.next_space()?;
         let parts = Parts::place(offset, plan.name, plan.schema, plan.layout)?;
         let end = self.reserve(offset, parts.len)?;
-        self.build(offset, &parts, plan);
+        self.build(offset, &parts, plan).inspect_err(|_| self.forget())?;
         self.publish(offset, end, plan.name);
         Ok(offset)
     }
@@ -288,8 +282,13 @@ impl<'a> Directory<'a> {
         Ok(end)
     }
 
+    /// Step 8 instead of the rest: what was begun is nobody's again.
+    fn forget(&self) {
+        self.state().pending.store(0, Ordering::Relaxed);
+    }
+
     /// Steps 3 to 5.
-    fn build(&self, offset: u64, parts: &Parts, plan: &Plan<'_>) {
+    fn build(&self, offset: u64, parts: &Parts, plan: &Plan<'_>) -> Result<(), Error> {
         // SAFETY: `reserve` has checked that the whole entry lies in the mapping; it is aligned to 64 and atomics only.
         let entry = unsafe { self.inner.at(offset).cast::<EntryState>().as_ref() };
         // 3.
@@ -305,9 +304,10 @@ impl<'a> Directory<'a> {
         self.write(offset + ENTRY_BYTES, plan.name.as_bytes());
         self.write(offset + ENTRY_BYTES + u64::from(parts.name_len), plan.schema.as_bytes());
         // 4.
-        (plan.init)(self.inner.at(offset + u64::from(parts.body_at)));
+        (plan.init)(self.inner.at(offset + u64::from(parts.body_at)))?;
         // 5. ORDERING: Release [dir/D1].
         entry.state.store(READY, Ordering::Release);
+        Ok(())
     }
 
     /// Steps 6 to 8; each may be done again.

@@ -160,6 +160,14 @@ impl Segment {
         self.inner.fd()
     }
 
+    /// A number for something in this segment, the same in all processes, never 0: the segment's random id and the offset.
+    pub(crate) fn tell_apart<T>(&self, it: &T) -> u64 {
+        let offset = std::ptr::from_ref(it).addr().wrapping_sub(self.inner.at(0).addr().get()) as u64;
+        let id = (self.id() as u64) ^ (self.id() >> 64) as u64;
+        // An odd factor: two offsets never agree.
+        id.wrapping_add(offset.wrapping_mul(0x9e37_79b9_7f4a_7c15)).max(1)
+    }
+
     pub(crate) fn from_inner(inner: Arc<Inner>) -> Self {
         Self { inner }
     }

@@ -54,8 +54,9 @@ pub struct Blueprint<'a> {
     pub count: u64,
     /// Size and alignment (at most 4096) of its body.
     pub layout: Layout,
-    /// Writes the initial state into the zeroed body. Zero bytes should be an invalid state.
-    pub init: &'a dyn Fn(NonNull<u8>),
+    /// Writes the initial state into the zeroed body, or says why not: then there is no object. Zero bytes should be an invalid
+    /// state.
+    pub init: &'a dyn Fn(NonNull<u8>) -> Result<(), Error>,
 }
 
 /// An object in a segment: the segment stays mapped as long as this lives.
@@ -153,6 +154,14 @@ impl Object {
         Self::check(segment, found, kind, schema)
     }
 
+    /// The object whose directory entry lies at `offset`, which may come from anywhere, and what it holds, for a look at a part
+    /// of it; nothing else is known of it.
+    pub(crate) fn any_at(segment: Segment, offset: u64) -> Result<(Self, Kind, String), Error> {
+        let mut found = segment.inner().directory().read_walked(offset)?;
+        let (kind, schema) = (found.kind, std::mem::take(&mut found.schema));
+        Ok((Self::of(segment, found), kind, schema))
+    }
+
     /// The segment it lies in.
     pub fn segment(&self) -> &Segment {
         &self.segment
@@ -191,7 +200,7 @@ impl Object {
 
     /// A small value from which another process attaches.
     pub fn ticket(&self) -> Ticket {
-        Ticket::of(&self.segment, self.offset)
+        Ticket::of(&self.segment, self.offset, 0)
     }
 
     fn create(segment: &Segment, name: &str, plan: &Blueprint<'_>) -> Result<Self, Error> {
@@ -209,13 +218,20 @@ impl Object {
     }
 
     fn check(segment: Segment, found: Found, kind: Kind, schema: &str) -> Result<Self, Error> {
-        if found.kind != kind {
-            return Err(ErrorKind::WrongKind { found: found.kind.to_string(), expected: kind.to_string() }.into());
-        }
-        if found.schema != schema {
-            return Err(ErrorKind::WrongType { found: found.schema, expected: schema.to_owned() }.into());
-        }
+        Self::compare(found.kind, &found.schema, kind, schema)?;
         Ok(Self::of(segment, found))
+    }
+
+    /// Whether an object of the kind and type found is one of those expected.
+    pub(crate) fn compare(found: Kind, found_schema: &str, kind: Kind, schema: &str) -> Result<(), Error> {
+        if found != kind {
+            return Err(ErrorKind::WrongKind { found: found.to_string(), expected: kind.to_string() }.into());
+        }
+        if found_schema != schema {
+            let (found, expected) = (found_schema.to_owned(), schema.to_owned());
+            return Err(ErrorKind::WrongType { found, expected }.into());
+        }
+        Ok(())
     }
 
     fn of(segment: Segment, found: Found) -> Self {

@@ -27,6 +27,8 @@ pub struct Ticket {
     source: Source,
     id: u128,
     offset: u64,
+    /// Bytes into the object: that of a field of a shared struct.
+    within: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,12 +38,17 @@ enum Source {
 }
 
 impl Ticket {
-    pub(crate) fn of(segment: &Segment, offset: u64) -> Self {
+    pub(crate) fn of(segment: &Segment, offset: u64, within: u64) -> Self {
         let source = match segment.name() {
             Some(name) => Source::Name(name.to_owned()),
             None => Source::Descriptor { pid: std::process::id(), fd: segment.as_fd().as_raw_fd() },
         };
-        Self { source, id: segment.id(), offset }
+        Self { source, id: segment.id(), offset, within }
+    }
+
+    /// Where in its object the field lies.
+    pub(crate) fn within(&self) -> u64 {
+        self.within
     }
 
     /// Where in its segment the object lies.
@@ -113,7 +120,8 @@ impl fmt::Display for Ticket {
             Source::Name(name) => write!(f, "ipc:name:{name}")?,
             Source::Descriptor { pid, fd } => write!(f, "ipc:fd:{pid}.{fd}")?,
         }
-        write!(f, ":{:032x}:{:x}", self.id, self.offset)
+        write!(f, ":{:032x}:{:x}", self.id, self.offset)?;
+        if self.within == 0 { Ok(()) } else { write!(f, "+{:x}", self.within) }
     }
 }
 
@@ -142,11 +150,16 @@ fn parse(text: &str) -> Option<Ticket> {
         }
         _ => return None,
     };
+    let (offset, within) = match offset.split_once('+') {
+        Some((offset, within)) => (offset, Some(within).filter(|&within| is_hex(within))?),
+        None => (offset, "0"),
+    };
     if id.len() != 32 || !is_hex(id) || !is_hex(offset) {
         return None;
     }
+    let hex = |digits| u64::from_str_radix(digits, 16).ok();
     let id = u128::from_str_radix(id, 16).ok()?;
-    Some(Ticket { source, id, offset: u64::from_str_radix(offset, 16).ok()? })
+    Some(Ticket { source, id, offset: hex(offset)?, within: hex(within)? })
 }
 
 /// `from_str_radix` alone would accept a sign.
@@ -181,9 +194,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn text_and_back(name in "[A-Za-z0-9_-][A-Za-z0-9._-]{0,60}", pid: u32, fd in 0i32.., id: u128, offset: u64, by_name: bool) {
+        fn text_and_back(name in "[A-Za-z0-9_-][A-Za-z0-9._-]{0,60}", pid: u32, fd in 0i32.., id: u128, offset: u64, within: u64, by_name: bool) {
             let source = if by_name { Source::Name(name) } else { Source::Descriptor { pid, fd } };
-            let ticket = Ticket { source, id, offset };
+            let ticket = Ticket { source, id, offset, within };
             prop_assert_eq!(ticket.to_string().parse::<Ticket>().unwrap(), ticket);
         }
 
@@ -202,6 +215,9 @@ mod tests {
             "ipc:fd:1.2:0:0",
             &format!("ipc:fd:+1.2:{id}:0"),
             &format!("ipc:fd:1.2:{id}:+5"),
+            &format!("ipc:fd:1.2:{id}:5+"),
+            &format!("ipc:fd:1.2:{id}:5+-1"),
+            &format!("ipc:fd:1.2:{id}:5+1+1"),
             &format!("ipc:name:../x:{id}:0"),
         ] {
             assert!(text.parse::<Ticket>().is_err(), "{text}");

@@ -95,6 +95,7 @@ impl MessageBody {
             if let Ok(blocks) = unsafe { Blocks::at(at(plan.blocks), count) } {
                 blocks.init();
             }
+            Ok(())
         };
         let blueprint = Blueprint {
             kind: Self::KIND,

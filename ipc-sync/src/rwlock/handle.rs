@@ -234,11 +234,13 @@ impl<T: Plain> RwLock<T> {
         self.line().readers().map(|(_, holds)| holds).sum()
     }
 
+    #[inline]
     fn read_by(&self, deadline: Deadline) -> Result<ReadGuard<'_, T>, LockError> {
         let hold = self.line().read(self.placed.segment(), deadline)?;
         Ok(self.read_guard(hold))
     }
 
+    #[inline]
     fn write_by(&self, deadline: Deadline) -> Result<WriteGuard<'_, T>, LockError> {
         let acquired = self.line().write(self.placed.segment(), Entry::Lock, deadline)?;
         Ok(self.write_guard(acquired.me, false))

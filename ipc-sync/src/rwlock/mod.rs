@@ -12,6 +12,7 @@
 //! | 0      | LockLine | line    | writers and upgradable holders                                                    |
 //! | 64     | u64      | gate    | the holder of the line only; its low half is a futex that waiting readers sleep on |
 //! | 72     | u32      | waiters | those readers, see [`Waiters`](ipc_core::raw::Waiters)                             |
+//! | 76     | 52 B     | –       | nobody: zero                                                                      |
 //! | 128    | WaitWord | drained | a closing writer sleeps here; readers that leave while the gate is closed notify   |
 //! | 192    | u64 × 64 | entries | threads of the member that an entry names; of the dead, whoever has the verdict    |
 //! | 704    | T        | data    | the writer                                                                        |

@@ -3,7 +3,7 @@
 use super::state::{FREE, OPEN, closed_by, closer, holds, home, is_held_by, one, one_less, one_more, reader, spread};
 use ipc_core::raw::lock_line::{Acquired, Entry};
 use ipc_core::raw::{
-    Backoff, Census, LockError, LockLine, Owner, Pause, Slept, Verdict, WaitWord, Waiters, met_for_long,
+    Backoff, Census, LockError, LockLine, Owner, Pad, Pause, Slept, Verdict, WaitWord, Waiters, met_for_long,
 };
 use ipc_core::shim::{self, AtomicU64, Futex64, Ordering};
 use ipc_core::{Corrupt, Deadline};
@@ -28,6 +28,8 @@ const _: () = assert!(size_of::<RwLine>() == 704);
 struct Gate {
     word: Futex64,
     waiters: Waiters,
+    /// Said, so that every byte of the line is somebody's.
+    rest: Pad<52>,
 }
 
 /// A read hold.
@@ -48,7 +50,7 @@ impl<const N: usize> RwLine<N> {
     pub fn new() -> Self {
         Self {
             line: LockLine::new(),
-            gate: Gate { word: Futex64::new(OPEN), waiters: Waiters::new() },
+            gate: Gate { word: Futex64::new(OPEN), waiters: Waiters::new(), rest: Pad::new() },
             drained: WaitWord::new(),
             entries: std::array::from_fn(|_| AtomicU64::new(FREE)),
         }
@@ -109,11 +111,17 @@ impl<const N: usize> RwLine<N> {
     #[inline]
     pub unsafe fn release_read(&self, hold: ReadHold) {
         if hold.at == LINE {
-            // SAFETY: the caller's hold is the line; a reader touches nothing.
-            return unsafe { self.line.release_unchanged(false) };
+            return self.release_line();
         }
         self.unmark(hold);
         self.tell_if_closed();
+    }
+
+    /// For a reader that has the line instead of an entry.
+    #[cold]
+    fn release_line(&self) {
+        // SAFETY: the caller's hold is the line; a reader touches nothing.
+        unsafe { self.line.release_unchanged(false) };
     }
 
     /// Steps 1 and 2 at the entry where a thread begins to look.
@@ -134,6 +142,12 @@ impl<const N: usize> RwLine<N> {
         if self.gate.word.load(Ordering::SeqCst) == OPEN {
             return Some(hold);
         }
+        self.take_back(hold)
+    }
+
+    /// Step 3.
+    #[cold]
+    fn take_back(&self, hold: ReadHold) -> Option<ReadHold> {
         self.unmark(hold);
         self.tell_if_closed();
         None
@@ -171,16 +185,21 @@ impl<const N: usize> RwLine<N> {
     #[inline]
     fn unmark(&self, hold: ReadHold) {
         let Some(entry) = self.entries.get(hold.at as usize) else { return };
-        let mut seen = one(hold.me);
-        let mut less = FREE;
-        loop {
-            // 4. ORDERING: SeqCst: Release [rw/R2] ends the reads; [rw/R4] before the look at the gate.
+        // 4. ORDERING: SeqCst: Release [rw/R2] ends the reads; [rw/R4] before the look at the gate.
+        if let Err(seen) = entry.compare_exchange(one(hold.me), FREE, Ordering::SeqCst, Ordering::Relaxed) {
+            self.unmark_shared(entry, seen, hold.me);
+        }
+    }
+
+    /// Step 4 where threads share an entry.
+    #[cold]
+    fn unmark_shared(&self, entry: &AtomicU64, mut seen: u64, me: Owner) {
+        while let Some(less) = one_less(seen, me) {
+            // 4. ORDERING: SeqCst, as above.
             match entry.compare_exchange(seen, less, Ordering::SeqCst, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(changed) => seen = changed,
             }
-            let Some(next) = one_less(seen, hold.me) else { return };
-            less = next;
         }
     }
 
@@ -190,8 +209,14 @@ impl<const N: usize> RwLine<N> {
         shim::total_order();
         // 5. ORDERING: SeqCst [rw/R4].
         if self.gate.word.load(Ordering::SeqCst) != OPEN {
-            self.drained.notify(u32::MAX);
+            self.tell();
         }
+    }
+
+    /// 6.
+    #[cold]
+    fn tell(&self) {
+        self.drained.notify(u32::MAX);
     }
 
     #[cold]
@@ -213,13 +238,15 @@ impl<const N: usize> RwLine<N> {
                 }
             } else {
                 let closer = closer(seen)?;
-                if me.thread() != 0 && (closer == me || self.is_reading(me)) {
+                if me.thread() != 0 && closer == me {
                     return Err(LockError::WouldDeadlock);
                 }
                 if self.is_left(seen) {
                     self.settle(census, deadline)?;
                 } else if deadline != Deadline::PASSED && backoff.spin() {
                     continue;
+                } else if self.is_reading(me) {
+                    return Err(LockError::WouldDeadlock);
                 } else {
                     let slept = self.sleep_at_gate(seen, &mut pause, deadline);
                     let dead = || census.verdict(closer) == Verdict::Dead;
@@ -249,7 +276,8 @@ impl<const N: usize> RwLine<N> {
         self.mark(me).and_then(|hold| self.look(hold)).ok_or(LockError::WouldBlock)
     }
 
-    /// Whether this thread is known to read, so that a writer that waits for it must not be waited for.
+    /// Whether this thread is known to read, so that a writer that waits for it must not be waited for. Looked up before each
+    /// sleep only.
     fn is_reading(&self, me: Owner) -> bool {
         self.entries.iter().any(|entry| is_held_by(entry.load(Ordering::Relaxed), me))
     }

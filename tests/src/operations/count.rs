@@ -37,11 +37,7 @@ pub fn register(registry: &mut Registry) {
     registry.add(
         Object::new("BinarySemaphore", Turn::new, Turn::check)
             .memory(|turn| turn.view.digest())
-            .operation("BinarySemaphore::acquire", |scene| {
-                if scene.turn.is_available() {
-                    _ = scene.turn.acquire();
-                }
-            })
+            .case("BinarySemaphore::acquire", "of a turn that is there", Turn::new, |scene| _ = scene.turn.acquire())
             .operation("BinarySemaphore::try_acquire", |scene| _ = scene.turn.try_acquire())
             .operation("BinarySemaphore::acquire_timeout", |scene| _ = scene.turn.acquire_timeout(BRIEF))
             .operation("BinarySemaphore::acquire_deadline", |scene| {
@@ -94,8 +90,9 @@ impl Scene {
     }
 
     fn check_meanwhile(&mut self) -> Finding {
-        self.take(AnonymousSemaphore::try_acquire);
-        self.take(|count| count.acquire_timeout(BRIEF));
+        // What it takes it gives back: the paused peer may be about to wait for it.
+        let taken = [self.count.try_acquire(), self.count.acquire_timeout(BRIEF)];
+        self.count.release_many(taken.iter().flatten().count() as u32).map_err(|e| Violation::broken(e.to_string()))?;
         Ok("came back".into())
     }
 

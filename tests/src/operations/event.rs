@@ -30,9 +30,7 @@ pub fn register(registry: &mut Registry) {
     registry.add(
         Object::new("Event, one to take", Single::new, Single::check)
             .memory(|single| single.view.digest())
-            .operation("Event::wait", |single| {
-                single.take(|event| if event.is_set() { event.wait() } else { Err(EventError::Timeout) })
-            })
+            .case("Event::wait", "while it is set", Single::new, |single| single.take(Event::wait))
             .operation("Event::wait_timeout", |single| single.take(|event| event.wait_timeout(BRIEF)))
             .operation("Event::clear", |single| single.event.clear()),
     );

@@ -8,15 +8,19 @@
 //! | locked    | what Value, Array, Lock, RLock and RwLock have in common      |
 //! | value, array, lock, rlock, rwlock | the rest of each                      |
 //! | lock_all  | several locks at once                                         |
+//! | condition, barrier, once | with live sleepers and parties beside the victim |
 //! | semaphore | Semaphore and BoundedSemaphore                                |
 //! | count     | AnonymousSemaphore and BinarySemaphore                        |
 //! | event     | Event                                                         |
 //! | directory | objects in a segment: create, open, attach                    |
 //! | segment   | segments: create, open, unlink, attach, leave                 |
+//! | shared    | shared structs: create, open, attach, handles of fields      |
 //! | lifetime  | names that go with their last member; segments in files       |
 //! | queue     | queues and their endpoints                                    |
 
 mod array;
+mod barrier;
+mod condition;
 mod controls;
 mod count;
 mod directory;
@@ -26,11 +30,13 @@ mod lifetime;
 mod lock;
 mod lock_all;
 mod locked;
+mod once;
 mod queue;
 mod rlock;
 mod rwlock;
 mod segment;
 mod semaphore;
+mod shared;
 mod value;
 mod wait_word;
 
@@ -50,11 +56,15 @@ pub fn all() -> Registry {
     rlock::register(&mut registry);
     rwlock::register(&mut registry);
     lock_all::register(&mut registry);
+    condition::register(&mut registry);
+    barrier::register(&mut registry);
+    once::register(&mut registry);
     semaphore::register(&mut registry);
     count::register(&mut registry);
     event::register(&mut registry);
     directory::register(&mut registry);
     segment::register(&mut registry);
+    shared::register(&mut registry);
     lifetime::register(&mut registry);
     queue::register(&mut registry);
     registry

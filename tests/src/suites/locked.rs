@@ -321,6 +321,10 @@ fn each_gets_through_in_any_order(peers: &mut [Peer]) {
 macro_rules! locked_suite {
     ($subject:ty; [$($own:ident),* $(,)?]) => {
         $crate::roles!($subject);
+        $crate::locked_suite!(without roles $subject; [$($own),*]);
+    };
+    // For several types in one file, which calls `roles!` itself.
+    (without roles $subject:ty; [$($own:ident),* $(,)?]) => {
         $crate::in_every_placement!(
             [
                 smoke,

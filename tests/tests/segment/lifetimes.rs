@@ -293,6 +293,7 @@ fn a_stopped_creator_is_waited_for_a_bounded_time() {
         let init = |_| {
             inside.reach();
             Step::new().wait();
+            Ok(())
         };
         let layout = Layout::new::<[u64; 8]>();
         let plan = Blueprint { kind: Kind(70_000), schema: "".into(), count: 1, layout, init: &init };

@@ -17,6 +17,7 @@ pub fn plain(plain: &Plain) -> TokenStream {
     let repr = plain.needs_repr.then(|| quote!(#[repr(C)]));
     let witness = witness(plain, &private);
     let implementation = implementation(plain, &private);
+    let ident = &item.ident;
     quote! {
         #witness
         #[derive(#(::core::prelude::v1::#needs_derive,)* #zerocopy::FromBytes, #zerocopy::Immutable, #zerocopy::KnownLayout)]
@@ -24,6 +25,7 @@ pub fn plain(plain: &Plain) -> TokenStream {
         #repr
         #item
         #implementation
+        #private::plain_is_shareable!(#ident);
     }
 }
 
@@ -92,7 +94,7 @@ fn as_plain(PlainField { ty, .. }: &PlainField, private: &TokenStream) -> TokenS
 }
 
 /// The tokens as if written at `span`, for the compiler to point there.
-fn at(span: Span, tokens: TokenStream) -> TokenStream {
+pub fn at(span: Span, tokens: TokenStream) -> TokenStream {
     let respanned = tokens.into_iter().map(|mut token| {
         token.set_span(span);
         token

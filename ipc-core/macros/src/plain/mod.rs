@@ -1,7 +1,7 @@
 //! `#[plain]`: `parse` says what was written and refuses what cannot be, `expand` writes the code.
 
-mod expand;
-mod parse;
+pub mod expand;
+pub mod parse;
 
 use proc_macro2::TokenStream;
 use quote::quote;
