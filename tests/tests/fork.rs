@@ -341,6 +341,7 @@ fn a_bare_child_in_the_middle_of_a_creation_gets_errors() {
         })
         .join();
         came_back.reach();
+        Ok(())
     };
     let layout = std::alloc::Layout::new::<u64>();
     let plan = Blueprint { kind: Kind::VALUE, schema: "u64".into(), count: 1, layout, init: &init };
