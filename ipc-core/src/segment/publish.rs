@@ -73,12 +73,27 @@ pub(crate) fn named<R>(
         };
         let built = build(fd, Some(name), capacity, options).and_then(|segment| Ok((fill(&segment)?, segment)));
         let (filled, segment) = built.inspect_err(|_| home.tidy())?;
+        return name_it(home, &segment, name).map(|()| filled);
+    }
+    Err(Error::system("making a file for a segment, because others kept removing the directory", again()))
+}
+
+/// Step 6 for a named one. If the directory has gone with its last name since the file was made, the file gets its name in the
+/// next one: what took long is not done again, so that those who create and remove names all the time hold up nobody.
+fn name_it(mut home: Home, segment: &Segment, name: &str) -> Result<(), Error> {
+    for _ in 0..TRIES {
         match home.link(segment.inner().fd(), name) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Err(taken()),
-            other => other.inspect_err(|_| home.tidy()).map_err(|e| Error::system("naming a segment", e))?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(ErrorKind::AlreadyExists { name: name.to_owned() }.into());
+            }
+            other => {
+                return other.inspect_err(|_| home.tidy()).map_err(|e| Error::system("naming a segment", e));
+            }
         }
-        return Ok(filled);
+        if let Some(next) = Home::for_new()? {
+            home = next;
+        }
     }
     Err(Error::system("naming a segment, because others kept removing the directory", again()))
 }
