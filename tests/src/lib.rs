@@ -35,3 +35,8 @@ pub mod unique;
 pub mod view;
 pub mod watchdog;
 pub mod workers;
+
+/// What README shows compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

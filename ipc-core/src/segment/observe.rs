@@ -13,7 +13,7 @@
 //! | any other `Value`, `Array`, `Lock`   | [`ErrorKind::NotObservable`]: whole only under the lock, which needs a store |
 //! | queues and everything that waits     | [`ErrorKind::NotObservable`]                                                 |
 //!
-//! Why larger values are refused: `docs/decisions/0010-observers-see-words.md`.
+//! Why larger values are refused: `docs/decisions/0018-observers-see-words.md`.
 
 use super::home::{self, Home};
 use super::{Inner, Ticket, file, name, open};
