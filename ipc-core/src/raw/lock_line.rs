@@ -6,7 +6,7 @@
 //! |--------|------|--------------|----------------------------------------------------------------------------------|
 //! | 0      | u64  | owner        | whoever locks, unlocks or takes over; its low half is the futex                  |
 //! | 8      | u64  | touched      | the holder, before its first mutable access: itself; cleared before it unlocks    |
-//! | 16     | u32  | crowd        | sleepers, and how to unlock: see [`Crowd`]                                       |
+//! | 16     | u32  | crowd        | sleepers, and how to unlock: see `Crowd`                                       |
 //! | 20     | u32  | cause        | who marks the data inconsistent: 0 none, 1 owner died, 2 panicked                 |
 //! | 24     | u64  | waited_since | the first of the sleepers: `CLOCK_MONOTONIC` in ns                               |
 //! | 32     | u32  | culprit_pid  | with `cause`                                                                     |
@@ -90,7 +90,7 @@
 //! | 5, 6            | free; sleepers not woken                  | their re-check, at most 50 ms         | `crashpoints` value.lock                    |
 //! | 7               | free, WAKING; sleepers not woken          | their re-check; leaving takes WAKING away | `crashpoints` value.lock                |
 //! | 9               | crowded without a barrier: an unlock on its way may miss who comes now | their re-check | `crashpoints` value.lock              |
-//! | 9a, 10, 11      | a registration too many                   | `purge` at the next take-over         | [`Crowd`]                                   |
+//! | 9a, 10, 11      | a registration too many                   | `purge` at the next take-over         | `Crowd`                                   |
 //! | 11, when woken  | WAKING: the others are not woken          | their re-check; leaving takes WAKING away | `a_woken_sleeper_that_dies_delays_the_others` |
 //! | 13, 14          | held by the dead taker, inconsistent      | the next locker repeats 13            | `a_taker_that_dies_leaves_the_mark`         |
 //! | 15              | free, inconsistent; sleepers not woken    | their re-check                        | `crashpoints` value.recover                 |

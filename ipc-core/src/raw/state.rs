@@ -218,7 +218,7 @@ impl<'a, S: State> View<'a, S> {
     /// The state at `at`, with `len` elements behind it.
     ///
     /// # Safety
-    /// `at` points to initialised bytes of [`layout`]`::<S>(len)`, aligned for it, that stay mapped as long as `'a`, and that
+    /// `at` points to initialised bytes of `layout::<S>(len)`, aligned for it, that stay mapped as long as `'a`, and that
     /// this process accesses only as what they are here.
     pub unsafe fn new(at: NonNull<u8>, len: usize) -> Self {
         // SAFETY: the caller vouches for the bytes, and any are valid (duty 1 of State).
