@@ -91,6 +91,9 @@
 //! | anybody, waiting | nothing |
 //! | the last of one side | `Closed` |
 
+// Without serde nothing travels, and there are no message queues: what only they need is unused then.
+#![cfg_attr(not(feature = "serde"), allow(dead_code, unused_imports))]
+
 #[cfg(not(ipc_loom))]
 #[macro_use]
 mod verbs;
