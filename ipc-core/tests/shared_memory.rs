@@ -218,6 +218,15 @@ fn the_pages_are_reserved() {
     assert!(st.blocks() * 512 >= st.len());
 }
 
+/// XS20: `shared_memory` makes objects that the machine has no memory for; here it is an error, and found out at once.
+#[test]
+fn more_than_the_machine_has_is_an_error() {
+    let id = Id::new("large");
+    let (kind, _) = refusal(id.conf().size(1 << 45).create().unwrap());
+    assert_eq!(kind, ErrorKind::OutOfMemory { bytes: 1 << 45 });
+    assert!(!id.is_there());
+}
+
 #[test]
 fn a_forked_child_does_not_delete() {
     let id = Id::new("fork");

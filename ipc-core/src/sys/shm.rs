@@ -1,5 +1,6 @@
 //! What POSIX shared memory of another library is: which file is mapped, and whether it is blank.
 
+use rustix::fs::SeekFrom;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -27,12 +28,17 @@ fn parse(line: &str) -> Option<(std::ops::Range<usize>, (u64, u64))> {
     Some((address(start)?..address(end)?, (libc::makedev(device(major)?, device(minor)?), ino)))
 }
 
-/// Where the first byte that is not zero lies, and what it is. Holes are read, and stay holes.
+/// Where the first byte that is not zero lies, and what it is. Holes are passed over, and stay holes: an object may be larger
+/// than the machine.
 pub(crate) fn first_not_zero(fd: BorrowedFd<'_>) -> io::Result<Option<(u64, u8)>> {
     let file = File::from(fd.as_fd().try_clone_to_owned()?);
     let mut bytes = vec![0; 64 << 10];
     let mut at = 0;
     loop {
+        at = match rustix::fs::seek(fd, SeekFrom::Data(at)) {
+            Err(rustix::io::Errno::NXIO) => return Ok(None),
+            data => data?,
+        };
         let len = match file.read_at(&mut bytes, at) {
             Ok(0) => return Ok(None),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
