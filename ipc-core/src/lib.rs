@@ -19,6 +19,7 @@
 //! | a critical section around something else | `ipc_sync::Lock` |
 //! | items that go from one to another | `ipc_queue` |
 //! | a process to share them with | `ipc_process::Process::spawn` |
+//! | a program on the crate `shared_memory` | `Segment::try_from(shmem)`, feature `shared_memory` |
 //! | a segment that behaves oddly | [`inspect`], or `cargo run -p ipc-core --example inspect NAME` |
 //!
 //! What may lie in shared memory is [`Plain`]: numbers, arrays of plain values, and structs marked [`#[plain]`](macro@plain).

@@ -30,6 +30,7 @@
 //! | to go on together | [`Barrier`] | 192 bytes and 8 for each party |
 //! | to do something once; to make a value once | [`Once`]; [`OnceValue`] | 8 bytes |
 //! | items that go from one to another | `ipc_queue` | – |
+//! | a program on `shared_memory` and `raw_sync` | the example `migrate`; the feature `raw_sync`, for its events | – |
 //!
 //! Every one of them can be anonymous (`Lock::new(..)`), have a name (`Lock::create("name", ..)`, `Lock::open("name")`), lie with
 //! many others in one segment (`Lock::new_in(&segment, ..)`), or be a field of a shared struct (`LockState`). Bytes come on top of
@@ -111,6 +112,8 @@ mod lock_all;
 mod once;
 #[cfg(ipc_loom)]
 pub mod once;
+#[cfg(all(feature = "raw_sync", not(ipc_loom)))]
+pub mod raw_sync;
 #[cfg(not(ipc_loom))]
 mod rlock;
 #[cfg(not(ipc_loom))]

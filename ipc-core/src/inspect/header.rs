@@ -96,6 +96,7 @@ mod tests {
         let geometry = Geometry::new(7, 4096, rows, buckets, 0).unwrap();
         let header = HeaderState::copied(&[]);
         geometry.write(&header, &Identity::default());
+        Geometry::publish(&header);
         let mut bytes = header.bytes();
         bytes.resize(geometry.total as usize, 0);
         bytes

@@ -204,7 +204,7 @@ impl Geometry {
         Ok(Self { id, total, rows, buckets, buckets_at, space_at, flags })
     }
 
-    /// Writes the header of a new segment. `magic` comes last: a header without it is none.
+    /// Writes the header of a new segment, except for `magic`: a header without it is none.
     pub(crate) fn write(&self, header: &HeaderState, creator: &Identity) {
         let set = |word: &AtomicU64, value: u64| word.store(value, Ordering::Relaxed);
         let set32 = |word: &AtomicU32, value: u32| word.store(value, Ordering::Relaxed);
@@ -223,6 +223,10 @@ impl Geometry {
         set(&header.pid_ns, creator.pid_ns);
         set(&header.boot[0], creator.boot as u64);
         set(&header.boot[1], (creator.boot >> 64) as u64);
+    }
+
+    /// Makes it a segment, which is complete: a file that has a name already is one from here on.
+    pub(crate) fn publish(header: &HeaderState) {
         // ORDERING: Release [seg/S1]: pairs with the Acquire in `read`; a reader of an inherited descriptor may be early.
         header.magic.store(MAGIC, Ordering::Release);
     }
@@ -321,6 +325,7 @@ mod tests {
     fn written(geometry: &Geometry) -> Box<HeaderState> {
         let header = blank();
         geometry.write(&header, &Identity::default());
+        Geometry::publish(&header);
         header
     }
 

@@ -72,6 +72,9 @@ pub(crate) struct Inner {
     walk: Mutex<Walk>,
     /// How long creating waits for another process, in nanoseconds.
     patience_ns: AtomicU64,
+    /// Where the object of another library that it was made from has its name; locked under the fork gate only.
+    #[cfg(feature = "shared_memory")]
+    pub(super) link: Mutex<Option<super::shmem::Link>>,
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -232,6 +235,8 @@ impl Inner {
             creating: Mutex::new(()),
             walk: Mutex::new(Walk::from(geometry.space_at)),
             patience_ns: AtomicU64::new(PATIENCE.as_nanos() as u64),
+            #[cfg(feature = "shared_memory")]
+            link: Mutex::new(None),
         })
     }
 
@@ -290,7 +295,7 @@ impl Inner {
         unsafe { self.mapping.start().add(offset as usize) }
     }
 
-    fn header(&self) -> &HeaderState {
+    pub(super) fn header(&self) -> &HeaderState {
         // SAFETY: a mapping has at least one page, aligned to a page, and a HeaderState is atomics only: any bytes are valid.
         unsafe { self.mapping.start().cast::<HeaderState>().as_ref() }
     }
@@ -361,6 +366,10 @@ impl Drop for Inner {
         registry::remove(self.key, &no_fork);
         let left = self.leave(&no_fork);
         drop(no_fork);
+        #[cfg(feature = "shared_memory")]
+        if let Some(link) = self.link.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            return link.leave(self.own_fd(), self.key, left);
+        }
         // Step 7 of `collect`, and then, without keeping others from forking, 8 and 9.
         if left && self.geometry.flags & COLLECTED != 0 {
             collect::after_leaving(self.own_fd(), self.name.as_deref(), self.key);

@@ -13,6 +13,8 @@ mod options;
 mod publish;
 pub(crate) mod registry;
 mod retry;
+#[cfg(feature = "shared_memory")]
+mod shmem;
 mod ticket;
 mod walk;
 

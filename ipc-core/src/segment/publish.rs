@@ -1,8 +1,8 @@
 //! Making segments: reserve, initialise, then publish.
 //!
 //! **1** a file without a name (memfd, or `O_TMPFILE` in the user's directory) · **2** every byte reserved · **3** mapped, its
-//! header written · **4** this process registers · **5** the object, if the segment is made for one · **6** anonymous: sealed;
-//! named: linked under its name, which fails if the name is taken.
+//! header written, without the magic number · **4** this process registers; the magic number · **5** the object, if the segment is
+//! made for one · **6** anonymous: sealed; named: linked under its name, which fails if the name is taken.
 //!
 //! A death before 6 leaves nothing: the file has no name and goes with its last descriptor. A death after 6 leaves a complete
 //! segment. Nobody ever sees a half-built one. A name that the dead left ([`collect`](super::collect)) is collected first. The
@@ -168,6 +168,7 @@ pub(crate) fn build(
     inner.choose(options)?;
     inner.directory().init();
     inner.me()?;
+    Geometry::publish(inner.header());
     let inner = Arc::new(inner);
     registry::insert(&inner, &fork::hold()?);
     Ok(Segment::from_inner(inner))

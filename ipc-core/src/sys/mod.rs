@@ -6,3 +6,5 @@ pub(crate) mod futex;
 pub(crate) mod mapping;
 pub(crate) mod membarrier;
 pub(crate) mod process;
+#[cfg(feature = "shared_memory")]
+pub(crate) mod shm;

@@ -107,6 +107,13 @@ impl Event {
     }
 }
 
+#[cfg(feature = "raw_sync")]
+impl Event {
+    pub(crate) fn state(&self) -> &EventState {
+        &self.placed
+    }
+}
+
 impl Waitable for Event {
     fn moment(&self) -> u64 {
         self.placed.moment()

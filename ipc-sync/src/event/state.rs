@@ -52,7 +52,7 @@ impl EventState {
 
     /// Whether a member can have written the word.
     #[cfg(not(ipc_loom))]
-    pub(super) fn check(&self) -> Result<(), Corrupt> {
+    pub(crate) fn check(&self) -> Result<(), Corrupt> {
         self.look().check()
     }
 
