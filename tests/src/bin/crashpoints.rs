@@ -216,8 +216,16 @@ fn sweep(row: &Row<'_>, effort: Effort) -> Result<Report, String> {
     let mut total = Report::default();
     for mode in modes {
         let bound = if row.part == Part::Control { Duration::from_millis(200) } else { effort.bound };
-        let report =
-            row.subject.sweep(row.operation, mode, Effort { bound, ..effort }).map_err(|error| error.to_string())?;
+        let partner = match mode {
+            Mode::Alone => String::new(),
+            Mode::After(other) => format!(" (after {})", entries[other].function),
+            Mode::Beside(other) => format!(" (beside {})", entries[other].function),
+        };
+        let report = row.subject.sweep(row.operation, mode, Effort { bound, ..effort });
+        let mut report = report.map_err(|error| format!("{error}{partner}"))?;
+        for (_, violation) in &mut report.violations {
+            violation.detail.push_str(&partner);
+        }
         total.merge(report);
     }
     Ok(total)

@@ -1,6 +1,6 @@
 //! `Barrier` for three: two live processes wait at it, again and again; the victim is the third.
 //!
-//! What a check demands: the two pass equally often, or both are told; a third that comes now passes with them, or is told
+//! What a check demands: the two pass equally often (or all but, and both are told); a third that comes now passes with them, or is told
 //! within the bound; after a reset all pass.
 
 use crate::child::Child;
@@ -14,8 +14,8 @@ use ipc_sync::{Barrier, BarrierError, Breach};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-/// How long a survivor waits at most for the others; they do come, or it is told, within 100 ms.
-const SOON: Duration = Duration::from_secs(1);
+/// How long a survivor waits at most for the others. They do come, or it is told, within 100 ms; on a busy machine, later.
+const SOON: Duration = Duration::from_secs(15);
 const BRIEF: Duration = Duration::from_micros(100);
 
 /// Adds it.
@@ -136,8 +136,10 @@ impl Scene {
         self.books.told.iter().map(|told| told.load(SeqCst)).sum()
     }
 
-    fn passed_equally(&self) -> bool {
-        self.books.passes[0].load(SeqCst) == self.books.passes[1].load(SeqCst)
+    /// Both passed as often; or, if both were `told`, one of them once more: where one of the two is slow to come back, the
+    /// survivor, a fourth party for three places, has taken its turn, and the dead one's arrival counted before its death did.
+    fn passed_equally(&self, told: bool) -> bool {
+        self.books.passes[0].load(SeqCst).abs_diff(self.books.passes[1].load(SeqCst)) <= u32::from(told)
     }
 
     fn check_meanwhile(scene: &mut Self) -> Finding {
@@ -160,7 +162,7 @@ impl Scene {
             // At rest: both wait again, or both were told.
             let expected = if arrival.is_ok() { 0 } else { 2 };
             scene.until(|scene| scene.told() == expected && (expected == 2 || scene.barrier.n_waiting() == 2));
-            if !scene.passed_equally() {
+            if !scene.passed_equally(expected == 2) {
                 return Err(Violation::torn(format!("one of the two passed more often: {:?}", scene.books.passes)));
             }
         }

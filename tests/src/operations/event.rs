@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 const BRIEF: Duration = Duration::from_micros(100);
-const SOON: Duration = Duration::from_secs(1);
+const SOON: Duration = Duration::from_secs(15);
 
 /// Adds the event of either kind.
 pub fn register(registry: &mut Registry) {

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 /// How long a survivor waits at most for a permit; it does come within 100 ms.
-const SOON: Duration = Duration::from_secs(1);
+const SOON: Duration = Duration::from_secs(15);
 /// Time-out of timed verbs: short, for it passes where a verb waits in vain.
 const BRIEF: Duration = Duration::from_micros(100);
 

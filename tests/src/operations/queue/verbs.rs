@@ -55,7 +55,10 @@ fn receive(scene: &mut Scene, receive: impl FnOnce(&Receiver<Message>) -> Option
 
 fn sender(object: Object<Scene>) -> Object<Scene> {
     object
-        .operation("Sender::send", |scene| send(scene, |sender, message| sender.send(message).is_ok()))
+        .operation("Sender::send", |scene| {
+            // A plain `send` would wait for ever where others have filled the queue before.
+            send(scene, |sender, message| !sender.is_full() && sender.send(message).is_ok());
+        })
         .operation("Sender::try_send", |scene| send(scene, |sender, message| sender.try_send(message).is_ok()))
         .operation("Sender::send_timeout", |scene| {
             send(scene, |sender, message| sender.send_timeout(message, BRIEF).is_ok());
