@@ -153,27 +153,32 @@ fn a_panic_under_the_lock_ends_the_wait() {
 /// CV12: each wake happens in the phase in which it was notified, whatever the mixture of old and new waiters.
 #[test]
 fn phases_do_not_mix() {
-    let (phase, condition) = (Lock::new(0u32).unwrap(), Condition::new().unwrap());
+    // The phase, and how many wakes have been seen.
+    let (state, condition) = (Lock::new([0u32; 2]).unwrap(), Condition::new().unwrap());
+    let wake = || {
+        let mut now = condition.wait(state.lock().unwrap()).unwrap();
+        now[1] += 1;
+        now[0]
+    };
     std::thread::scope(|s| {
-        let waiters: Vec<_> = (0..5)
-            .map(|_| {
-                s.spawn(|| {
-                    let first = *condition.wait(phase.lock().unwrap()).unwrap();
-                    let second = *condition.wait(phase.lock().unwrap()).unwrap();
-                    (first, second)
-                })
-            })
-            .collect();
+        let waiters: Vec<_> = (0..5).map(|_| s.spawn(|| (wake(), wake()))).collect();
         until_waiting(&condition, 5);
         let advance = |n: usize| {
-            let mut now = phase.lock().unwrap();
-            *now += 1;
+            let mut now = state.lock().unwrap();
+            now[0] += 1;
             assert_eq!(condition.notify(n), n);
         };
+        // All who were notified in a phase have seen it before the next begins.
+        let until_seen = |wakes: u32, waiting: u32| {
+            while state.lock().unwrap()[1] < wakes {
+                std::thread::yield_now();
+            }
+            until_waiting(&condition, waiting as _);
+        };
         advance(3);
-        until_waiting(&condition, 5);
+        until_seen(3, 5);
         advance(5);
-        until_waiting(&condition, 2);
+        until_seen(8, 2);
         advance(2);
         let mut seen: Vec<_> = waiters.into_iter().map(|waiter| waiter.join().unwrap()).collect();
         seen.sort_unstable();

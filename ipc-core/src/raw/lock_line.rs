@@ -786,7 +786,7 @@ mod tests {
                 let slept = &slept;
                 s.spawn(move || {
                     let me = held_by(Owner::new(1, number, 1));
-                    while slept.load(Ordering::Relaxed) < sleeps {
+                    loop {
                         match line.owner.compare_exchange(FREE, me, Ordering::AcqRel, Ordering::Relaxed) {
                             Ok(_) => {
                                 // The next unlock that finds nobody turns the lock quiet.
@@ -795,6 +795,10 @@ mod tests {
                                     std::thread::yield_now();
                                 }
                                 line.release_as(FREE, 1);
+                                // Only here: who leaves when it has just been woken takes the others' wake along.
+                                if slept.load(Ordering::Relaxed) >= sleeps {
+                                    break;
+                                }
                             }
                             Err(seen) => {
                                 let minute = || Deadline::after(std::time::Duration::from_secs(60));
