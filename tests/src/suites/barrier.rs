@@ -156,7 +156,7 @@ pub fn killed_between_passes_is_broken(placement: Placement) {
 
 /// XS07: the one who runs the action is killed.
 pub fn killed_acting_is_broken(placement: Placement) {
-    let (_stage, mut waiting, mut leader) = loop {
+    let (_stage, mut waiting, leader) = loop {
         let stage = Stage::<Barrier>::new(placement);
         let waiting = two_waiting(&stage, "wait");
         // Asleep they have looked whether all have come, and will not lead, unless it is time to look again.
